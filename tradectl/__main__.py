@@ -1,0 +1,47 @@
+"""Entry point. The kill switch's fence comes before everything else, the imports included (promise 2).
+
+`tradectl killswitch activate` is recognised from the bare argument list; the fence is then committed with the
+standard library alone, and only after that the rest of the program is loaded, to sweep and to verify. Whatever is
+not recognised here, any `--help` and the shell's completion included, goes to the command line parser unfenced.
+"""
+
+import os
+import sys
+
+_FLAGS = frozenset({"--json", "--no-color", "--yes", "-v", "-vv", "-vvv"})
+_WITH_VALUE = ("--config", "--state")
+
+
+def asks_for_fence(args: list[str]) -> bool:
+    """Whether these arguments (without the program's name) are a plain `killswitch activate`."""
+    words: list[str] = []
+    rest = iter(args)
+    for arg in rest:
+        if arg in _WITH_VALUE:
+            next(rest, None)
+        elif arg in _FLAGS or arg.startswith(("--config=", "--state=")):
+            continue
+        else:
+            words.append(arg)
+            if len(words) == 2:
+                break
+    return words == ["killswitch", "activate"] and "--help" not in args
+
+
+def main() -> None:
+    """Runs the command line and exits with its code."""
+    args = sys.argv[1:]
+    if asks_for_fence(args) and "_TRADECTL_COMPLETE" not in os.environ:
+        from tradectl.store import fence
+
+        try:
+            fence.REPORT = fence.fast_path(args)
+        except Exception as error:  # the slow path fences too: a fault here must not keep the operator from it
+            print(f"the fast fence failed ({error!r}); going on with the slow one", file=sys.stderr)
+    from tradectl.cli.main import run
+
+    sys.exit(run(args))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Alerts: committed with their cause, delivered at least once (promise 13)."""

@@ -1,0 +1,75 @@
+"""`tradectl run`: the bot. Parses, starts it, and prints what the session came to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tradectl.cli.context import invocation
+from tradectl.cli.page import page
+from tradectl.errors import ExitCode
+
+
+@page(
+    "The bot: reads candles, decides through every gate, trades and protects until it is told to stop. Ctrl-C or "
+    "SIGTERM finishes the cycle, reports and releases the account; a second Ctrl-C ends it where it stands.",
+    example=(
+        "tradectl run --mode paper --cycles 200",
+        "tradectl run --replay candles/BINANCEUSDM_BTCUSDT_5m.csv --speed max",
+    ),
+    exits={
+        ExitCode.OK: "ended as asked",
+        ExitCode.REFUSED: "the store is another account's, damaged, or cannot be written",
+        ExitCode.BUSY: "the store is busy or the exchange's file cannot be opened: try again",
+        ExitCode.CONFIG: "configuration invalid, or asks for what is not available yet",
+        ExitCode.LEASE: "another bot holds this account",
+    },
+)
+def run(
+    ctx: typer.Context,
+    mode: Annotated[str, typer.Option(help="paper; testnet, live_limited and live are not available yet.")] = "paper",
+    cycles: Annotated[int | None, typer.Option(min=1, help="End after this many cycles.")] = None,
+    for_: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="End after this long by the wall clock: 90s, 10m, 2h.")
+    ] = None,
+    speed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FACTOR",
+            help="How much faster than the market a stepped session runs: 60, 1200, max. "
+            "[default: 300 for generated prices, max for a replay]",
+        ),
+    ] = None,
+    replay: Annotated[
+        list[Path] | None, typer.Option("--replay", metavar="FILE", help="Candles to replay (CSV, Parquet); repeatable.")
+    ] = None,
+    symbol: Annotated[
+        str | None, typer.Option(help="The symbol of a replay file whose name does not say it.")
+    ] = None,
+    interval: Annotated[str | None, typer.Option(help="The interval of a replay file whose name does not say it.")] = None,
+    no_fsync: Annotated[
+        bool, typer.Option("--no-fsync", help="Do not wait for the disk: faster replays; a power cut can lose data.")
+    ] = False,
+) -> ExitCode:
+    from tradectl.cli.commands import run_report
+    from tradectl.operations import run as operation
+
+    inv = invocation(ctx)
+    request = operation.RunRequest(
+        mode=mode,
+        cycles=cycles,
+        for_text=for_,
+        speed_text=speed,
+        replay=tuple(replay or ()),
+        symbol=symbol,
+        interval=interval,
+        durable=not no_fsync,
+        config=inv.config,
+        store=inv.state,
+        verbose=inv.verbose,
+        console=inv.stderr if inv.json else inv.stdout,
+    )
+    run_report.show(inv, operation.apply(operation.plan(request)))
+    return ExitCode.OK

@@ -1,0 +1,126 @@
+"""The session report: what `run` says last, and the commands to try next."""
+
+from __future__ import annotations
+
+from tradectl.cli.context import Invocation
+from tradectl.cli.render import Cell, Screen, answer
+from tradectl.domain.candle import utc_text
+from tradectl.domain.ledger import ClosedTrade
+from tradectl.domain.money import amount, text
+from tradectl.engine.session_report import SessionReport
+
+LAST_TRADES = 8
+
+
+def show(inv: Invocation, report: SessionReport) -> None:
+    body = {
+        "report": report,
+        "wins": report.wins,
+        "net": report.net,
+        "fees": report.fees,
+        "funding": report.funding,
+    }
+    answer(inv, "run", body, lambda screen: _draw(screen, report))
+
+
+def _draw(screen: Screen, report: SessionReport) -> None:
+    money = report.currency
+    screen.blank()
+    screen.title(f"Session over: {report.end_reason}")
+    if not report.cycles:
+        screen.text("no cycle was completed")
+        _next(screen, report)
+        return
+    screen.facts(
+        [
+            ("market time", f"{_minute(report.venue_from_ms)} to {_minute(report.venue_to_ms)}"),
+            ("cycles", f"{report.cycles} completed, {report.failed_cycles} not completed"),
+            ("equity", f"{amount(report.equity_start, money)} → {amount(report.equity_end, money)}"),
+            (
+                "trades",
+                f"{len(report.trades)} closed, {report.wins} won, {len(report.trades) - report.wins} lost; "
+                f"{report.entries} entries from {report.signals} signals",
+            ),
+            ("net P&L", _toned(report)),
+            ("refused", ", ".join(f"{code} ×{count}" for code, count in report.refusals) or "no signal was refused"),
+        ]
+    )
+    if report.trades:
+        screen.blank()
+        screen.table(
+            ("trade", "side", "entry", "exit", "net", "R", "closed by", "closed at"),
+            [_trade_row(trade) for trade in reversed(report.trades[:LAST_TRADES])],
+            title=f"Last trades ({min(len(report.trades), LAST_TRADES)} of {len(report.trades)})",
+        )
+    screen.blank()
+    _positions(screen, report)
+    for latch in report.latches:
+        screen.text(f"{latch.name.value} holds: {latch.reason} (clear with: {latch.rule.cleared_by})", "bad")
+    if report.in_doubt:
+        screen.text(f"{report.in_doubt} orders are in doubt; the next start asks the venue about them", "bad")
+    _next(screen, report)
+
+
+def _toned(report: SessionReport) -> Cell:
+    money = report.currency
+    sentence = (
+        f"{amount(report.net, money)} (fees {amount(report.fees, money)}, funding {amount(report.funding, money)})"
+    )
+    return Cell(sentence, "good" if report.net >= 0 else "warn")
+
+
+def _trade_row(trade: ClosedTrade) -> tuple[object, ...]:
+    r_multiple = trade.r_multiple
+    return (
+        f"#{trade.number} {trade.symbol}",
+        trade.side.value,
+        text(trade.entry_price.normalize()),
+        text(trade.exit_price.normalize()),
+        Cell(f"{trade.net:.2f}", "good" if trade.net >= 0 else "warn"),
+        f"{r_multiple:.2f}" if r_multiple is not None else "-",
+        trade.exit_reason,
+        _minute(trade.closed_ms),
+    )
+
+
+def _positions(screen: Screen, report: SessionReport) -> None:
+    if not report.held:
+        screen.text("No position is open.")
+        return
+    screen.table(
+        ("position", "side", "size", "entry", "mark", "unrealised", "stop", "protected"),
+        [
+            (
+                held.position.symbol,
+                held.position.side.value,
+                text(abs(held.position.qty)),
+                f"{held.position.entry_price:.4f}",
+                text(held.position.mark_price),
+                f"{held.position.unrealised:.2f}",
+                text(held.stop_price) if held.stop_price is not None else "none",
+                Cell(held.protection, "good" if held.protection == "covered" else "bad"),
+            )
+            for held in report.held
+        ],
+        title="Still open (the exchange keeps their stops while the bot is down)",
+    )
+
+
+def _next(screen: Screen, report: SessionReport) -> None:
+    symbol = report.held[0].position.symbol if report.held else report.trades[0].symbol if report.trades else "SYMBOL"
+    store = report.state_path
+    screen.blank()
+    screen.facts(
+        [
+            ("what stands now", f"tradectl state show --state {store}"),
+            ("why (not) a trade", f"tradectl why {symbol} --state {store}"),
+            ("every trade", f"tradectl trades --state {store}"),
+            ("stop all entries", f"tradectl killswitch activate --state {store}"),
+            ("the log", report.log_path),
+        ],
+        title="Next",
+    )
+
+
+def _minute(at_ms: int) -> str:
+    return utc_text(at_ms)[:16].replace("T", " ")

@@ -1,0 +1,65 @@
+"""Every command there is: its name, where its code lives, and its one line of help.
+
+`tradectl --help` and the shell's completion read this table and import no command at all.
+
+How to add a command
+--------------------
+1. A line here: `"state show": ("state:show", "one line of help")`. The target is `module:function` within
+   `tradectl/cli/commands/`; a name of two words belongs to a group, and the group has its line in `GROUPS`.
+2. The function, with its page. Everything heavy (rich, pydantic, yaml, ccxt, sqlite_utils, the operation itself) is
+   imported in its body, never at the top of the module:
+
+       import typer
+       from tradectl.cli.context import invocation
+       from tradectl.cli.page import page
+       from tradectl.errors import ExitCode
+
+       @page(
+           "What is latched, what the limits leave, what is open: one page.",
+           example="tradectl state show --json",
+           exits=(ExitCode.OK, ExitCode.REFUSED, ExitCode.BUSY),
+       )
+       def show(ctx: typer.Context, at: Annotated[str, typer.Option(help="as of this time")] = "") -> ExitCode:
+           inv = invocation(ctx)                     # --state, --config, --json, streams, ...
+           from tradectl.operations import state_show
+           from tradectl.cli import render
+           page = state_show.plan(...)
+           render.answer(inv, "state show", page, lambda screen: draw(screen, page))
+           return ExitCode.OK                        # the returned code is the exit code; None is 0
+
+3. Errors are not caught in commands: raise (or let pass) a `tradectl.errors` class, `cli/main.py` prints it and
+   exits with its code. Questions go through `cli/confirm.py`, everything shown through `cli/render.py`.
+4. Options of every command (`--json`, `--state`, …) are added by the frame, before and after the name alike.
+
+`tests/architecture/test_commands.py` holds each entry to it: a page with an example and exit codes, and what it loads.
+"""
+
+PACKAGE = "tradectl.cli.commands"
+
+GROUPS: dict[str, str] = {
+    "config": "The configuration: what is in force, and where it comes from.",
+    "state": "The store: what is latched, what is open, what is left of each limit.",
+    "positions": "Open positions and what protects them.",
+    "killswitch": "Stop it now, look at it, and let it go again.",
+}
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("run:run", "The bot: reads, decides, trades and protects until it is told to stop."),
+    "config show": ("config:show", "Every value in force, and which file or default it came from."),
+    "config explain": ("config:explain", "One knob: its value, default, unit, bounds and origin."),
+    "config init": ("config:init", "Write a commented configuration to start from."),
+    "state show": ("state:show", "One page: system state, latches, limits, positions, lease, store."),
+    "state reset": ("state:reset", "Clear a risk counter or latch, with a name and a reason."),
+    "state backup": ("state:backup", "Copy the store while the bot runs, and check the copy."),
+    "state verify": ("state:verify", "Check the store's integrity and the journal's chain."),
+    "why": ("why:why", "Why a symbol did (not) trade: each gate's verdict, value and limit."),
+    "events": ("events:events", "The journal: intents, outcomes, refusals, state changes, operators."),
+    "trades": ("trades:trades", "Closed trades with fees and funding."),
+    "positions list": ("positions:list_positions", "What is open, and how much of it each stop covers."),
+    "positions close": ("positions:close", "Close a position, reduce-only, after showing the plan."),
+    "killswitch activate": ("killswitch:activate", "Fence all entries first, then cancel what could still open."),
+    "killswitch status": ("killswitch:status", "Is it set, by whom, why, and does the venue agree?"),
+    "killswitch clear": ("killswitch:clear", "Let entries go again, once its cause is gone."),
+    "pause": ("pause:pause", "No new entries; positions stay managed and protected."),
+    "resume": ("pause:resume", "End a pause."),
+}

@@ -1,0 +1,63 @@
+"""Every knob there is, under the dotted key an operator writes (`config.perps.risk_pct` is `perps.riskPct`).
+
+Each default stands here, or in the sections imported here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tradectl.config.knob import Section, knob
+from tradectl.config.section_machine import (
+    Alerts,
+    Engine,
+    Execution,
+    LogKnobs,
+    Market,
+    Sim,
+    SimInstrument,
+    State,
+    Venue,
+)
+from tradectl.config.section_safety import Ess, LiveLimited, Policy, Safety
+from tradectl.config.section_trading import Confidence, Exits, Perps, Risk, RiskManagement, Target, Trading
+
+__all__ = ["Confidence", "Config", "Perps", "Risk", "Sim", "SimInstrument", "Target"]
+
+
+class Config(Section):
+    """The whole configuration; `Config()` is the built-in defaults, which run in paper mode."""
+
+    account: str = knob(
+        "main",
+        "name",
+        "stamped into the store, and part of the secrets' names",
+        step="store",
+        pattern=r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}",
+        says="up to 32 letters, digits, - and _",
+    )
+    state: State = State()
+    engine: Engine = Engine()
+    venue: Venue = Venue()
+    perps: Perps = Perps()
+    trading: Trading = Trading()
+    risk_management: RiskManagement = RiskManagement()
+    risk: Risk = Risk()
+    exits: Exits = Exits()
+    safety: Safety = Safety()
+    ess: Ess = Ess()
+    execution: Execution = Execution()
+    market: Market = Market()
+    alerts: Alerts = Alerts()
+    policy: Policy = Policy()
+    live_limited: LiveLimited = LiveLimited()
+    sim: Sim = Sim()
+    log: LogKnobs = LogKnobs()
+
+    def store_path(self, environment: str) -> Path:
+        """`state.path` with the account and the environment (paper, testnet or live) filled in."""
+        return Path(self.state.path.replace("{account}", self.account).replace("{environment}", environment))
+
+    def symbols(self) -> tuple[str, ...]:
+        """The markets to trade: the candidates, or the one market of `perps.symbol`."""
+        return self.market.candidate_symbols or (self.perps.symbol,)

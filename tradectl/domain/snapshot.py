@@ -1,0 +1,84 @@
+"""The world, read once per cycle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tradectl.domain.money import ZERO, divide
+from tradectl.domain.order import OrderFact
+from tradectl.domain.position import PositionFact
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Money at the venue, quote currency."""
+
+    currency: str
+    wallet_balance: Decimal
+    unrealised: Decimal
+    initial_margin: Decimal  # of positions and open orders
+    maintenance_margin: Decimal
+    available: Decimal
+
+    @property
+    def equity(self) -> Decimal:
+        """Wallet balance + unrealised P&L, on every venue."""
+        return self.wallet_balance + self.unrealised
+
+
+@dataclass(frozen=True, slots=True)
+class Ticker:
+    symbol: str
+    bid: Decimal
+    ask: Decimal
+    last: Decimal
+    mark: Decimal
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Account, positions and every open order (plain, conditional, attached) from one complete, successful read.
+
+    A read that failed or was incomplete never becomes a Snapshot (promise 4): it raises VenueUnreachable.
+    `event_seq` is the venue's last account event at the time of the read; fills up to it belong to this picture.
+    """
+
+    at_ms: int  # the venue's clock
+    account: Account
+    positions: tuple[PositionFact, ...]
+    orders: tuple[OrderFact, ...]
+    event_seq: int
+
+    @property
+    def equity(self) -> Decimal:
+        return self.account.equity
+
+    def position(self, symbol: str) -> PositionFact | None:
+        for position in self.positions:
+            if position.symbol == symbol:
+                return position
+        return None
+
+    def orders_of(self, symbol: str) -> tuple[OrderFact, ...]:
+        return tuple(order for order in self.orders if order.symbol == symbol)
+
+    @property
+    def notional(self) -> Decimal:
+        return sum((position.notional for position in self.positions), ZERO)
+
+    @property
+    def margin_utilisation(self) -> Decimal | None:
+        """Initial margin / equity; None when equity is not positive (unreadable refuses, it is not zero)."""
+        return divide(self.account.initial_margin, self.equity) if self.equity > 0 else None
+
+    @property
+    def margin_ratio(self) -> Decimal | None:
+        """Maintenance margin / equity; None when equity is not positive."""
+        return divide(self.account.maintenance_margin, self.equity) if self.equity > 0 else None
+
+    @property
+    def exposure(self) -> Decimal | None:
+        """Sum of absolute notionals / equity; None when equity is not positive."""
+        return divide(self.notional, self.equity) if self.equity > 0 else None

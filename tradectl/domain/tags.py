@@ -1,0 +1,69 @@
+"""The log tags: one enum, stable and greppable. `LEVEL logger TAG: sentence | key=value …`."""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+
+
+class Tag(StrEnum):
+    SAFETY_CIRCUIT_BREAKER = "SAFETY_CIRCUIT_BREAKER"
+    SAFETY_DAILY_LOSS = "SAFETY_DAILY_LOSS"
+    SAFETY_DAILY_LOSS_WARNING = "SAFETY_DAILY_LOSS_WARNING"
+    SAFETY_DRAWDOWN = "SAFETY_DRAWDOWN"
+    SAFETY_VOLATILITY = "SAFETY_VOLATILITY"
+    SAFETY_MARGIN_BLOCK = "SAFETY_MARGIN_BLOCK"
+    SAFETY_SIZE_CAPPED = "SAFETY_SIZE_CAPPED"
+    SAFETY_EXPOSURE_BLOCK = "SAFETY_EXPOSURE_BLOCK"
+    SAFETY_RECON_ADOPT = "SAFETY_RECON_ADOPT"
+    SAFETY_RECON_BLOCK = "SAFETY_RECON_BLOCK"
+    SAFETY_SESSION_TRADES = "SAFETY_SESSION_TRADES"
+    SAFETY_SESSION_RUNTIME = "SAFETY_SESSION_RUNTIME"
+    SAFETY_RATE_LIMIT = "SAFETY_RATE_LIMIT"
+    SAFETY_STATE_LOAD = "SAFETY_STATE_LOAD"
+    SAFETY_KILL_SWITCH = "SAFETY_KILL_SWITCH"
+    SAFETY_HALT = "SAFETY_HALT"
+    SAFETY_PAUSED = "SAFETY_PAUSED"
+    SAFETY_RECOVERED = "SAFETY_RECOVERED"
+    SAFETY_NAKED_POSITION = "SAFETY_NAKED_POSITION"
+    SAFETY_STOP_PLACED = "SAFETY_STOP_PLACED"
+    SAFETY_STOP_PRESERVED = "SAFETY_STOP_PRESERVED"
+    SAFETY_STOP_CANCEL_FAILED = "SAFETY_STOP_CANCEL_FAILED"
+    SAFETY_UNKNOWN_ORDER = "SAFETY_UNKNOWN_ORDER"
+    SAFETY_ORDER_REJECTED = "SAFETY_ORDER_REJECTED"
+    SAFETY_EXECUTION_ERROR = "SAFETY_EXECUTION_ERROR"
+    SIGNAL_REJECTED_SPREAD = "SIGNAL_REJECTED_SPREAD"
+    SIGNAL = "SIGNAL"  # a strategy's opinion, or why it has none (DEBUG)
+    ENTRY = "ENTRY"
+    EXIT = "EXIT"
+    FILL = "FILL"
+    FUNDING = "FUNDING"
+    TRADE_CLOSED = "TRADE_CLOSED"
+    SESSION = "SESSION"  # start, resume, end and report of a session
+    CYCLE_SUMMARY = "CYCLE_SUMMARY"
+    CYCLE_SUMMARY_FAILED = "CYCLE_SUMMARY_FAILED"
+    OPERATOR = "OPERATOR"  # an operator's change, as the bot sees it
+
+    @property
+    def level(self) -> int:
+        """The level it is logged at unless the line says otherwise."""
+        return _LEVELS.get(self, logging.WARNING if self.name.startswith("SAFETY_") else logging.INFO)
+
+    @property
+    def safety(self) -> bool:
+        return self.name.startswith("SAFETY_")
+
+
+_LEVELS = {
+    Tag.SAFETY_SIZE_CAPPED: logging.INFO,
+    Tag.SAFETY_RATE_LIMIT: logging.DEBUG,
+    Tag.SAFETY_STATE_LOAD: logging.INFO,
+    Tag.SAFETY_KILL_SWITCH: logging.CRITICAL,
+    Tag.SAFETY_HALT: logging.CRITICAL,
+    Tag.SAFETY_RECOVERED: logging.INFO,
+    Tag.SAFETY_STOP_PLACED: logging.INFO,
+    Tag.SAFETY_STOP_PRESERVED: logging.INFO,
+    Tag.SAFETY_EXECUTION_ERROR: logging.ERROR,
+    Tag.SIGNAL: logging.DEBUG,
+    Tag.CYCLE_SUMMARY_FAILED: logging.ERROR,
+}

@@ -1,0 +1,135 @@
+"""What a decision does at the venue: an entry with its bracket, or an early exit. Everything goes through the door."""
+
+from __future__ import annotations
+
+from tradectl import logs
+from tradectl.domain.intent import entry_drafts, exit_draft
+from tradectl.domain.money import amount, percent, text
+from tradectl.domain.order import Confirmed, Unknown
+from tradectl.domain.signal import Decision, NoSignal, Signal, Sized
+from tradectl.domain.tags import Tag
+from tradectl.engine.bot import Bot
+from tradectl.engine.market import View
+from tradectl.errors import EntryRefused, VenueUnreachable
+from tradectl.execution.submit import Submitted
+
+_log = logs.get("engine.acting")
+
+
+async def enter(bot: Bot, sized: Sized) -> Decision:
+    """Confirms leverage and margin mode, then sends the entry slice by slice, each with its stop and target attached.
+
+    The first slice that is not confirmed ends it: what filled keeps its size, and nothing is resent (promise 1).
+    """
+    symbol = sized.admitted.signal.symbol
+    for cap in sized.caps:
+        _log.emit(Tag.SAFETY_SIZE_CAPPED, cap.sentence, symbol=symbol, cap=cap.name)
+    problem = await _prepare(bot, sized)
+    if problem:
+        return _decision(sized, "not_sent", "leverage", problem)
+    sent: list[Submitted] = []
+    for index, draft in enumerate(entry_drafts(sized, bot.protection.trigger_by)):
+        if index:
+            await bot.clock.sleep(bot.config.execution.symbol_spacing_ms / 1000)
+        try:
+            sent.append(await bot.door.submit(draft))
+        except EntryRefused as refusal:
+            # The fence came down between the gates and the commit: nothing was recorded for this slice.
+            return _decision(sized, "entered" if index else "refused", refusal.code, refusal.what)
+        bot.memory.signalled_ms[symbol] = sent[-1].intent.created_ms
+        if not sent[-1].confirmed:
+            break
+    return _entered(bot, sized, sent)
+
+
+async def _prepare(bot: Bot, sized: Sized) -> str:
+    """Leverage and margin mode as the size assumed them; '' when they are. Never reached while a position is held."""
+    symbol = sized.admitted.signal.symbol
+    if bot.memory.prepared.get(symbol) == sized.leverage:
+        return ""
+    try:
+        failed = await bot.door.prepare_symbol(symbol, sized.leverage, bot.config.perps.margin_mode)
+    except VenueUnreachable as error:
+        return f"leverage could not be confirmed: {error.what}"
+    if failed is not None:
+        bot.memory.prepared.pop(symbol, None)
+        return f"leverage could not be set: {failed.reason if isinstance(failed, Unknown) else failed.message}"
+    bot.memory.prepared[symbol] = sized.leverage
+    return ""
+
+
+def _entered(bot: Bot, sized: Sized, sent: list[Submitted]) -> Decision:
+    symbol = sized.admitted.signal.symbol
+    confirmed = [item for item in sent if item.confirmed]
+    last = sent[-1]
+    if not confirmed:
+        outcome = "unknown" if isinstance(last.outcome, Unknown) else "not_sent"
+        return _decision(sized, outcome, "venue", f"entry {last.intent.client_id}: {last.sentence()}")
+    filled = sum(item.outcome.order.filled_qty for item in confirmed if isinstance(item.outcome, Confirmed))
+    target = f", target {text(sized.target_price)}" if sized.target_price is not None else ""
+    sentence = (
+        f"entered {sized.side.value} {filled} {symbol} near {text(sized.reference_price)}, "
+        f"stop {text(sized.stop_price)}{target}"
+    )
+    distance = percent(abs(sized.reference_price - sized.stop_price) / sized.reference_price)
+    _log.emit(
+        Tag.ENTRY,
+        sentence,
+        symbol=symbol,
+        client_id=last.intent.client_id,
+        notional=amount(sized.notional, bot.venue.currency),
+        risk=amount(sized.risk_amount, bot.venue.currency),
+        stop_distance=distance,
+        leverage=text(sized.leverage),
+    )
+    return _decision(sized, "entered", "entered", sentence)
+
+
+def _decision(sized: Sized, outcome: str, code: str, sentence: str) -> Decision:
+    signal = sized.admitted.signal
+    if outcome in ("not_sent", "unknown"):
+        _log.emit(Tag.ENTRY, f"entry not completed: {sentence}", level=30, symbol=signal.symbol)
+    return Decision(
+        symbol=signal.symbol,
+        outcome=outcome,
+        code=code,
+        sentence=sentence,
+        candle_open_ms=signal.candle_open_ms,
+        signal=signal,
+        verdicts=sized.verdicts,
+        facts=(
+            ("qty", text(sized.qty)),
+            ("notional", text(sized.notional)),
+            ("stop", text(sized.stop_price)),
+            ("target", text(sized.target_price) if sized.target_price is not None else ""),
+            ("risk", text(sized.risk_amount)),
+            ("caps", ", ".join(cap.name for cap in sized.caps)),
+        ),
+    )
+
+
+def wants_early_exit(bot: Bot, view: View, opinion: Signal | NoSignal) -> bool:
+    """The strategy's reverse cross on a symbol held on that side, where the operator has asked for early exits."""
+    if not bot.config.perps.early_exit_on_cross or view.ctx is None or not isinstance(opinion, NoSignal):
+        return False
+    position = view.ctx.account.snapshot.position(view.symbol)
+    if position is None:
+        return False
+    return opinion.exit_long if position.qty > 0 else opinion.exit_short
+
+
+async def early_exit(bot: Bot, view: View, opinion: NoSignal | Signal) -> Decision:
+    """One reduce-only market order for the whole position; its bracket ends with it."""
+    assert view.ctx is not None
+    position = view.ctx.account.snapshot.position(view.symbol)
+    assert position is not None, "wants_early_exit has seen it"
+    reason = ", ".join(opinion.reasons)
+    try:
+        submitted = await bot.door.submit(exit_draft(view.symbol, position.side, abs(position.qty), f"early exit: {reason}"))
+    except EntryRefused as refusal:
+        sentence = f"early exit refused: {refusal.what}"
+        return Decision(view.symbol, "refused", refusal.code, sentence, opinion.candle_open_ms, verdicts=view.verdicts)
+    sentence = f"early exit of {text(abs(position.qty))} {view.symbol} ({reason}): {submitted.sentence()}"
+    _log.emit(Tag.EXIT, sentence, symbol=view.symbol, client_id=submitted.intent.client_id)
+    outcome = "exit" if submitted.confirmed else "unknown" if submitted.intent.state.in_doubt else "not_sent"
+    return Decision(view.symbol, outcome, "early_exit", sentence, opinion.candle_open_ms, verdicts=view.verdicts)

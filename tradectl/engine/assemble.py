@@ -1,0 +1,214 @@
+"""Start-up in order: open and check the store → lease on the account → open the venue → put the bot together.
+
+Whatever fails here fails before anything was placed, with everything opened so far closed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tradectl import logs
+from tradectl.alerts.log_sink import LogSink
+from tradectl.config.schema import Config
+from tradectl.domain.order import TriggerBy
+from tradectl.domain.tags import Tag
+from tradectl.engine.bot import Bot
+from tradectl.errors import NotAvailable
+from tradectl.execution.protect import ProtectionRules
+from tradectl.execution.submit import Door
+from tradectl.sim.embedded import Embedded, open_embedded
+from tradectl.store import emergency, ledger, lease, pointers, session
+from tradectl.store.database import Database
+from tradectl.store.identity import Identity
+from tradectl.strategy.select import make
+from tradectl.venue.pace import Pace
+from tradectl.venue.paced import PacedVenue
+
+_log = logs.get("engine.assemble")
+
+PAPER = "paper"
+CURRENCY = "USDT"
+MODES = ("paper", "testnet", "live_limited", "live")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What `run` was asked for. `speed`: venue seconds per wall second; None is as fast as it can."""
+
+    mode: str = PAPER
+    cycles: int | None = None
+    for_seconds: float | None = None
+    speed: float | None = None
+    replay: tuple[Path, ...] = ()
+    symbol: str | None = None  # declares a replay file that does not name itself
+    interval: str | None = None
+    store_path: Path | None = None
+    durable: bool = True
+    config_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    bot: Bot
+    embedded: Embedded
+    session: session.Session
+    first_trade_number: int
+    speed: float | None
+
+
+def store_path(config: Config, options: RunOptions) -> Path:
+    return options.store_path or config.store_path(PAPER)
+
+
+def exchange_path(path: Path) -> Path:
+    """The simulated exchange's own file, beside the store: the other side never shares one with the bot."""
+    return path.with_name(f"{path.stem}.exchange{path.suffix or '.db'}")
+
+
+def assemble(
+    config: Config, options: RunOptions, *, wall_ms: Callable[[], int], stack: ExitStack
+) -> Assembled:
+    """Everything a bot needs, each closed by `stack`.
+
+    Raises StoreRefused and its kin for a store that is not ours, LeaseHeld when another bot holds the account,
+    VenueUnreachable, ConfigError or NotAvailable.
+    """
+    if options.mode != PAPER:
+        raise NotAvailable(
+            f"mode {options.mode} is not available yet", hint="run --mode paper trades on the simulated exchange"
+        )
+    path = store_path(config, options)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    market = exchange_path(path)
+    db = _open_store(config, path, market, options, wall_ms, stack)
+    holder = lease.this_holder()
+    with db.transaction() as conn:
+        epoch = lease.acquire(conn, holder, wall_ms())
+    stack.callback(_release, db, epoch, wall_ms)
+    _leave_pointer(db, stack)
+    emergency.prepare(db.path)
+    embedded = open_embedded(
+        config,
+        market,
+        symbols=(options.symbol,) if options.symbol else config.symbols(),
+        interval=options.interval or config.perps.interval,
+        replay_files=options.replay,
+        durable=options.durable,
+        wall_ms=wall_ms,
+    )
+    stack.callback(embedded.host.close)
+    bot = _bot(_traded(config, embedded), db, embedded, epoch)
+    running, first_trade = _session(db, options, embedded.clock.now_ms(), wall_ms())
+    return Assembled(bot, embedded, running, first_trade, options.speed)
+
+
+def _leave_pointer(db: Database, stack: ExitStack) -> None:
+    """So that `killswitch activate` finds this bot without being told where; without it the bot still runs."""
+    stamp = db.identity
+    try:
+        pointer = pointers.write(
+            account=stamp.account, venue=stamp.venue, environment=stamp.environment, path=str(db.path)
+        )
+    except OSError as error:
+        _log.emit(
+            Tag.SESSION,
+            f"no pointer for the kill switch could be left ({error.strerror}): give it --state {db.path}",
+            level=30,
+        )
+        return
+    stack.callback(pointers.remove, pointer)
+
+
+def _open_store(
+    config: Config,
+    path: Path,
+    market: Path,
+    options: RunOptions,
+    wall_ms: Callable[[], int],
+    stack: ExitStack,
+) -> Database:
+    if path.exists():
+        expect = Identity(config.account, config.venue.name, PAPER, "", CURRENCY)
+        db = Database.open(path, expect=expect, durable=options.durable, check=True)
+    else:
+        tag = _store_tag(config, market)
+        # The exchange's file is named relative to the store, so that the two can be moved together.
+        identity = Identity(config.account, config.venue.name, PAPER, tag, CURRENCY, market.name)
+        db = Database.create(path, identity, wall_ms(), durable=options.durable)
+    stack.callback(db.close)
+    return db
+
+
+def _store_tag(config: Config, market: Path) -> str:
+    """Six characters that mark our orders. On the simulated exchange they come from the seed, so that the same seed is
+    the same run; an exchange file that outlived its store gets another tag, so that its orders are not taken for ours.
+    """
+    age = market.stat().st_size if market.exists() else 0
+    digest = hashlib.sha256(f"{config.account}:{config.sim.seed}:{age}".encode()).digest()
+    alphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
+    return "".join(alphabet[byte % len(alphabet)] for byte in digest[:6])
+
+
+def _traded(config: Config, embedded: Embedded) -> Config:
+    """The config with the markets that are really there: a replay file decides symbol and interval."""
+    symbols = tuple(embedded.feed.symbols)
+    if symbols == config.symbols() and embedded.interval == config.perps.interval:
+        return config
+    perps = config.perps.model_copy(update={"symbol": symbols[0], "interval": embedded.interval})
+    market = config.market.model_copy(update={"candidate_symbols": symbols})
+    return config.model_copy(update={"perps": perps, "market": market})
+
+
+def _bot(config: Config, db: Database, embedded: Embedded, epoch: int) -> Bot:
+    clock = embedded.clock
+    pace = Pace(config.perps.max_requests_per_second, config.perps.max_requests_per_minute, clock)
+    venue = PacedVenue(embedded.venue, pace, clock, [float(s) for s in config.execution.read_backoff_seconds])
+    door = Door(
+        db,
+        venue,
+        clock,
+        epoch=epoch,
+        actor="bot",
+        recv_window_ms=config.venue.recv_window_ms,
+        turn=pace.turn,
+    )
+    trigger_by = TriggerBy(config.perps.trigger_by)
+    return Bot(
+        config=config,
+        db=db,
+        venue=venue,
+        clock=clock,
+        door=door,
+        strategy=make(config),
+        instruments=embedded.host.state.instruments,
+        symbols=config.symbols(),
+        epoch=epoch,
+        alerts=LogSink(db, config.alerts.per_type_seconds),
+        protection=ProtectionRules(config.perps.stop_loss_pct, trigger_by, db.identity.store_tag),
+    )
+
+
+def _session(db: Database, options: RunOptions, venue_ms: int, now_ms: int) -> tuple[session.Session, int]:
+    """Goes on with the session of the same config that a crash cut short, or starts a new one."""
+    with db.transaction() as conn:
+        first_trade = ledger.next_trade_number(conn)
+        running = session.current(conn)
+        if running is not None and running.config_digest == options.config_digest and running.mode == options.mode:
+            resumed = session.resume(conn, at_ms=venue_ms)
+            return resumed or running, first_trade
+        if running is not None:
+            session.end(conn, at_ms=venue_ms, reason="superseded by a run with another config")
+        fresh = session.start(
+            conn, mode=options.mode, config_digest=options.config_digest, started_ms=venue_ms, started_wall_ms=now_ms
+        )
+        return fresh, first_trade
+
+
+def _release(db: Database, epoch: int, wall_ms: Callable[[], int]) -> None:
+    with db.transaction() as conn:
+        lease.release(conn, epoch, wall_ms())
+

@@ -1,0 +1,62 @@
+"""What one bot is made of: every part injected, so that a test runs the real thing with its own clock and venue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from tradectl.alerts.log_sink import LogSink
+from tradectl.config.schema import Config
+from tradectl.domain.instrument import Instrument
+from tradectl.domain.ports import Clock
+from tradectl.execution.protect import ProtectionRules
+from tradectl.execution.submit import Door
+from tradectl.store.database import Database
+from tradectl.strategy import Strategy
+from tradectl.venue.paced import PacedVenue
+
+
+@dataclass(frozen=True, slots=True)
+class PendingAlert:
+    """An alert waiting to commit with what its cycle records."""
+
+    at_ms: int
+    kind: str
+    symbol: str
+    urgent: bool
+    text: str
+    context: Mapping[str, object]
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the process remembers between cycles. Nothing in it is needed for safety: all of that is in the store."""
+
+    cursor: int = -1  # the last account event ingested; -1 before the first look
+    last_ingest_ms: int | None = None
+    recovered: bool = False
+    recovery_reason: str = "start-up has not finished"
+    clock_skew_ms: int = 0
+    prepared: dict[str, Decimal] = field(default_factory=dict)  # symbol → leverage confirmed there
+    said_ms: dict[tuple[str, str], int] = field(default_factory=dict)  # (symbol, gate) → when last said
+    standing: dict[str, str] = field(default_factory=dict)  # symbol → gate that refused it in the last cycle
+    system_state: str = ""
+    signalled_ms: dict[str, int] = field(default_factory=dict)  # symbol → last entry sent; from the intents at start
+    alerts: list[PendingAlert] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    config: Config
+    db: Database
+    venue: PacedVenue
+    clock: Clock
+    door: Door
+    strategy: Strategy
+    instruments: Mapping[str, Instrument]
+    symbols: tuple[str, ...]
+    epoch: int
+    alerts: LogSink
+    protection: ProtectionRules
+    memory: Memory = field(default_factory=Memory)

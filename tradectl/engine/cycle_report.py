@@ -1,0 +1,23 @@
+"""What one cycle saw and did, as the record, the log and the session report read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tradectl.domain.signal import Decision
+from tradectl.domain.snapshot import Snapshot
+from tradectl.execution.ingest import Ingested
+
+
+@dataclass(slots=True)
+class CycleReport:
+    """`signals` counts real signals, refused ones included; durations in wall ms, waits for the pace in venue ms."""
+
+    number: int
+    snapshot: Snapshot
+    system_state: str = ""
+    decisions: list[Decision] = field(default_factory=list)
+    signals: int = 0
+    ingested: list[Ingested] = field(default_factory=list)
+    duration_ms: int = 0
+    throttled_ms: int = 0

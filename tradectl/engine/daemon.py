@@ -1,0 +1,259 @@
+"""Cycle after cycle until it is told to stop: Ctrl-C and SIGTERM finish the cycle, report, and release the lease.
+
+On a stepped clock this process moves the market by one base candle and then decides; a cycle that did not complete is
+run again at the same instant before the market moves. On a wall clock it runs every `engine.cycle_seconds`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from tradectl import logs
+from tradectl.config.schema import Config
+from tradectl.domain.candle import INTERVALS_MS
+from tradectl.domain.tags import Tag
+from tradectl.engine.assemble import Assembled, RunOptions, assemble
+from tradectl.engine.cycle import run_cycle
+from tradectl.engine.cycle_report import CycleReport
+from tradectl.engine.recover import recover, restore
+from tradectl.engine.session_report import SessionReport, held_positions
+from tradectl.errors import Busy, EntryRefused, LeaseHeld, StoreUnwritable, ToolError, TradectlError
+from tradectl.store import cycles, intents, latches, ledger, lease, session
+
+_log = logs.get("engine.daemon")
+
+RETRY_SECONDS = 1.0  # before a failed cycle is tried again
+HEARTBEAT_SECONDS = 5.0
+FAULTS_IN_A_ROW = 5  # unexpected errors before the bot stops itself
+
+
+@dataclass(slots=True)
+class Run:
+    """The counters of this run of the process."""
+
+    options: RunOptions
+    cycles: int = 0
+    failed: int = 0
+    faults_in_a_row: int = 0
+    signals: int = 0
+    entries: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
+    equity_start: Decimal | None = None
+    venue_from_ms: int = 0
+    end_reason: str = ""
+    last: CycleReport | None = None
+
+    def count(self, report: CycleReport) -> None:
+        self.cycles += 1
+        self.faults_in_a_row = 0
+        self.signals += report.signals
+        self.last = report
+        if self.equity_start is None:
+            self.equity_start = report.snapshot.equity
+            self.venue_from_ms = report.snapshot.at_ms
+        for decision in report.decisions:
+            self.entries += decision.outcome == "entered"
+            if decision.outcome == "refused" and decision.signal is not None:
+                self.refusals[decision.code] += 1
+
+
+def run(
+    config: Config,
+    options: RunOptions,
+    *,
+    log_path: str,
+    wall_ms: Callable[[], int],
+    on_clock: Callable[[Callable[[], int]], None],
+) -> SessionReport:
+    """The whole life of a bot process. `on_clock` is handed the venue's clock as soon as there is one.
+
+    Raises TradectlError when it cannot start or must not go on.
+    """
+    with ExitStack() as stack:
+        assembled = assemble(config, options, wall_ms=wall_ms, stack=stack)
+        on_clock(assembled.bot.clock.now_ms)
+        return asyncio.run(_live(assembled, options, log_path))
+
+
+async def _live(assembled: Assembled, options: RunOptions, log_path: str) -> SessionReport:
+    bot = assembled.bot
+    stop = asyncio.Event()
+    tally = Run(options, venue_from_ms=bot.clock.now_ms())
+    _listen(stop, tally)
+    _log.emit(
+        Tag.SESSION,
+        f"session {assembled.session.number} in {options.mode} mode on {bot.venue.name}",
+        account=bot.db.identity.account,
+        symbols=",".join(bot.symbols),
+        interval=bot.config.perps.interval,
+        store=bot.db.path,
+        epoch=bot.epoch,
+    )
+    if not bot.config.perps.enabled:
+        _log.emit(Tag.SESSION, "Perps trading disabled: no entries; positions stay protected", level=30)
+    restore(bot)
+    deadline = time.monotonic() + options.for_seconds if options.for_seconds is not None else None
+    while not stop.is_set():
+        if options.cycles is not None and tally.cycles >= options.cycles:
+            tally.end_reason = f"{options.cycles} cycles done"
+        elif deadline is not None and time.monotonic() >= deadline:
+            tally.end_reason = f"{options.for_seconds:g} s have passed"
+        elif not _advance(assembled):
+            tally.end_reason = "the market data ended"
+        if tally.end_reason:
+            break
+        began = time.monotonic()
+        done = await _attempt(assembled, tally)
+        await _wait(assembled, stop, deadline, began, done)
+    return _finish(assembled, tally, log_path)
+
+
+def _listen(stop: asyncio.Event, tally: Run) -> None:
+    """The first signal finishes the cycle; a second one ends the process where it stands."""
+    loop = asyncio.get_running_loop()
+
+    def told(number: int) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        tally.end_reason = f"stopped by {signal.Signals(number).name}"
+        _log.emit(Tag.SESSION, f"{tally.end_reason}: finishing the cycle")
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told, number)
+
+
+def _advance(assembled: Assembled) -> bool:
+    """Moves a stepped market on, unless the cycle of the present instant has still to be run. False at the end."""
+    if not assembled.embedded.stepped:
+        return True
+    bot = assembled.bot
+    with bot.db.read() as conn:
+        progress = cycles.progress(conn)
+    if progress.venue_ms < assembled.embedded.host.state.market_ms:
+        return True
+    return assembled.embedded.step()
+
+
+async def _attempt(assembled: Assembled, tally: Run) -> bool:
+    """One cycle. False when it could not be completed; nothing is guessed, and the same instant is tried again."""
+    bot = assembled.bot
+    try:
+        if not bot.memory.recovered and not await recover(bot):
+            tally.failed += 1
+            return False
+        with bot.db.read() as conn:
+            progress = cycles.progress(conn)
+        report = await run_cycle(bot, progress.cycle + 1)
+        tally.count(report)
+        return True
+    except EntryRefused as refusal:
+        if refusal.code == "lease":
+            raise LeaseHeld(refusal.what, where=refusal.where, why=refusal.why, hint=refusal.hint) from refusal
+        raise
+    except (Busy, StoreUnwritable) as error:
+        tally.failed += 1
+        bot.memory.alerts.clear()
+        _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"cycle not completed: {error.what}", error=type(error).__name__)
+        return False
+    except TradectlError:
+        raise
+    except Exception as error:
+        tally.failed += 1
+        tally.faults_in_a_row += 1
+        bot.memory.alerts.clear()
+        logs.trace("engine.daemon", f"cycle failed: {type(error).__name__}: {error}")
+        if tally.faults_in_a_row >= FAULTS_IN_A_ROW:
+            raise ToolError(
+                f"{FAULTS_IN_A_ROW} cycles in a row failed with an error of the bot itself",
+                why=f"{type(error).__name__}: {error}",
+                hint="positions keep their stops at the venue; look at the log, then tradectl positions list",
+            ) from error
+        return False
+
+
+async def _wait(
+    assembled: Assembled, stop: asyncio.Event, deadline: float | None, began: float, done: bool
+) -> None:
+    """Until the next cycle is due, with the lease kept alive; returns at once when told to stop."""
+    pause = _pause_seconds(assembled, done) - (time.monotonic() - began)
+    if deadline is not None:
+        pause = min(pause, deadline - time.monotonic())
+    if pause <= 0:
+        await asyncio.sleep(0)  # lets a signal in
+        return
+    until = time.monotonic() + pause
+    while not stop.is_set() and (left := until - time.monotonic()) > 0:
+        try:
+            await asyncio.wait_for(stop.wait(), min(left, HEARTBEAT_SECONDS))
+        except TimeoutError:
+            _heartbeat(assembled)
+
+
+def _pause_seconds(assembled: Assembled, done: bool) -> float:
+    if not done:
+        return RETRY_SECONDS
+    if not assembled.embedded.stepped:
+        return float(assembled.bot.config.engine.cycle_seconds)
+    speed = assembled.speed
+    if speed is None:
+        return 0.0
+    return INTERVALS_MS[assembled.embedded.interval] / 1000 / speed
+
+
+def _heartbeat(assembled: Assembled) -> None:
+    bot = assembled.bot
+    try:
+        with bot.db.transaction() as conn:
+            lease.heartbeat(conn, bot.epoch, bot.clock.wall_ms())
+    except Busy as error:
+        _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"heartbeat not written: {error.what}", level=30)
+
+
+def _finish(assembled: Assembled, tally: Run, log_path: str) -> SessionReport:
+    """Ends the session in the store and sums it up."""
+    bot = assembled.bot
+    snapshot = tally.last.snapshot if tally.last is not None else None
+    with bot.db.transaction() as conn:
+        session.end(conn, at_ms=bot.clock.now_ms(), reason=tally.end_reason)
+        newest = ledger.next_trade_number(conn)
+        closed = ledger.trades(conn, max(newest - assembled.first_trade_number, 1))
+        active = latches.active(conn)
+        doubtful = intents.in_doubt(conn)
+    bot.alerts.drain(bot.clock.now_ms())
+    report = SessionReport(
+        mode=tally.options.mode,
+        end_reason=tally.end_reason,
+        cycles=tally.cycles,
+        failed_cycles=tally.failed,
+        venue_from_ms=tally.venue_from_ms,
+        venue_to_ms=bot.clock.now_ms(),
+        currency=bot.venue.currency,
+        equity_start=tally.equity_start or Decimal(0),
+        equity_end=snapshot.equity if snapshot is not None else Decimal(0),
+        entries=tally.entries,
+        signals=tally.signals,
+        trades=tuple(trade for trade in closed if trade.number >= assembled.first_trade_number),
+        refusals=tuple(tally.refusals.most_common()),
+        held=held_positions(snapshot) if snapshot is not None else (),
+        latches=active,
+        in_doubt=len(doubtful),
+        state_path=str(bot.db.path),
+        log_path=log_path,
+    )
+    _log.emit(
+        Tag.SESSION,
+        f"session ended: {tally.end_reason}",
+        cycles=tally.cycles,
+        trades=len(report.trades),
+        net=f"{report.net:.2f}",
+        equity=f"{report.equity_end:.2f}",
+    )
+    return report

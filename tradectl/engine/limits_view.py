@@ -1,0 +1,67 @@
+"""Each limit with its value and headroom, as `state show` prints it without a config: written by every cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from tradectl.domain.candle import MINUTE_MS
+from tradectl.domain.risk_state import RiskState
+from tradectl.engine.bot import Bot
+from tradectl.engine.cycle_report import CycleReport
+from tradectl.engine.state import Books
+from tradectl.store.limits import LimitRow
+
+_DAY = "the next UTC day, or tradectl state reset --scope daily"
+_PEAK = "recovery above it, or tradectl state reset --scope peak"
+_STREAK = "its cooldown, or tradectl state reset --scope streak"
+_SESSION = "a new session, or tradectl state reset --scope session"
+_MARGIN = "closing or reducing positions"
+
+
+def rows(bot: Bot, report: CycleReport, books: Books, risk: RiskState) -> list[LimitRow]:
+    return [*_money_limits(bot, report, risk), *_counts(bot, report, books, risk)]
+
+
+def _money_limits(bot: Bot, report: CycleReport, risk: RiskState) -> Iterator[LimitRow]:
+    config, snapshot = bot.config, report.snapshot
+    equity, at_ms = snapshot.equity, snapshot.at_ms
+    daily = config.trading.max_daily_risk
+    worst = min(risk.realised_today, equity - risk.day_start_equity)
+    yield LimitRow(
+        "daily_loss", risk.daily_loss(equity), daily, daily * risk.day_start_equity + worst, "fraction", _DAY, at_ms
+    )
+    threshold = config.risk_management.crisis_mode.drawdown_threshold
+    floor = risk.peak_equity * (1 - threshold)
+    yield LimitRow("drawdown", risk.drawdown(equity), threshold, equity - floor, "fraction", _PEAK, at_ms)
+    budget = config.risk.auction_max_margin_util
+    used = snapshot.account.initial_margin
+    yield LimitRow(
+        "margin_utilisation", snapshot.margin_utilisation, budget, budget * equity - used, "fraction", _MARGIN, at_ms
+    )
+    ratio = config.perps.max_margin_ratio
+    maintenance = snapshot.account.maintenance_margin
+    yield LimitRow(
+        "margin_ratio", snapshot.margin_ratio, ratio, ratio * equity - maintenance, "fraction", _MARGIN, at_ms
+    )
+    exposure = config.risk.max_exposure_pct
+    yield LimitRow(
+        "exposure", snapshot.exposure, exposure, exposure * equity - snapshot.notional, "fraction", _MARGIN, at_ms
+    )
+
+
+def _counts(bot: Bot, report: CycleReport, books: Books, risk: RiskState) -> Iterator[LimitRow]:
+    config, at_ms = bot.config, report.snapshot.at_ms
+    yield _count("positions", len(report.snapshot.positions), config.risk.max_concurrent_positions, _MARGIN, at_ms)
+    yield _count("consecutive_losses", risk.streak, config.perps.consecutive_loss_limit, _STREAK, at_ms)
+    entries = books.session.entries
+    yield _count("session_trades", entries, config.perps.session_max_trades, _SESSION, at_ms)
+    minutes = (at_ms - books.session.started_ms) // MINUTE_MS
+    yield _count("session_runtime", minutes, config.perps.session_max_runtime_minutes, _SESSION, at_ms, "minutes")
+
+
+def _count(
+    name: str, value: int, limit: int | Decimal | None, clears: str, at_ms: int, unit: str = "count"
+) -> LimitRow:
+    bound = Decimal(limit) if limit is not None else None
+    return LimitRow(name, Decimal(value), bound, bound - value if bound is not None else None, unit, clears, at_ms)

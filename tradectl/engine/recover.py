@@ -1,0 +1,91 @@
+"""Start-up is recovery (promise 10): until every source was read and the books agree, entries fail closed.
+
+In order: what was in flight is in doubt → the venue is asked about it → fills are taken in → books are compared.
+Nothing destructive happens here; what cannot be explained is reported and blocks its symbol.
+"""
+
+from __future__ import annotations
+
+from tradectl import logs
+from tradectl.domain.candle import utc_text
+from tradectl.domain.intent import Purpose
+from tradectl.domain.money import amount, text
+from tradectl.domain.tags import Tag
+from tradectl.engine import state, telling
+from tradectl.engine.bot import Bot
+from tradectl.errors import VenueUnreachable
+from tradectl.execution.observe import observe
+from tradectl.execution.resolve import adopt_doubt, resolve
+from tradectl.store import halt, intents, latches, ledger, risk
+
+_log = logs.get("engine.recover")
+
+
+def restore(bot: Bot) -> None:
+    """What the store says, said before anything else happens: counters, latches with the command that clears them."""
+    with bot.db.read() as conn:
+        counters = risk.load(conn)
+        active = latches.active(conn)
+        bot.memory.cursor = ledger.cursor(conn)
+        for intent in intents.latest(conn, None, len(bot.symbols) * 50):
+            if intent.purpose is Purpose.ENTRY:
+                known = bot.memory.signalled_ms.get(intent.symbol, 0)
+                bot.memory.signalled_ms[intent.symbol] = max(known, intent.created_ms)
+    if counters is not None:
+        _log.emit(
+            Tag.SAFETY_STATE_LOAD,
+            f"Restored risk state peak_equity=${counters.peak_equity:.2f} consecutive_losses={counters.streak}",
+            day=counters.day,
+            day_start_equity=f"{counters.day_start_equity:.2f}",
+            realised_today=f"{counters.realised_today:.2f}",
+        )
+    for latch in active:
+        _log.emit(
+            Tag.SAFETY_KILL_SWITCH if latch.scope == "" else Tag.SAFETY_UNKNOWN_ORDER,
+            f"{latch.name.value} holds since {utc_text(latch.set_at_ms)}: {latch.reason}",
+            level=30,
+            scope=latch.scope or "account",
+            clear_with=latch.rule.cleared_by,
+        )
+    reason = halt.read(str(bot.db.path))
+    if reason is not None:
+        _log.emit(Tag.SAFETY_KILL_SWITCH, f"a halt file forbids entries: {reason.strip()}", path=bot.db.path)
+    adopt_doubt(bot.db, bot.clock, reason="found in flight at start-up")
+
+
+async def recover(bot: Bot) -> bool:
+    """One attempt to bring books and venue to agreement. True when every source was read; entries wait until then."""
+    try:
+        skew_ms = await bot.venue.server_time_ms() - bot.clock.now_ms()
+        await resolve(bot.db, bot.venue, bot.clock, max_skew_ms=bot.config.venue.max_clock_skew_ms)
+        snapshot, ingested = await state.take_in(bot, await observe(bot.venue))
+    except VenueUnreachable as error:
+        bot.memory.recovery_reason = f"the venue could not be read: {error.what}"
+        _log.emit(Tag.SAFETY_RECON_BLOCK, f"no entries until the venue was read: {error.what}")
+        return False
+    bot.memory.clock_skew_ms = skew_ms
+    books = state.load_books(bot, snapshot)
+    for symbol, sentence in books.disagreements.items():
+        said = f"Reconciliation guard activated: {sentence}. New entries will be blocked until they agree."
+        _log.emit(Tag.SAFETY_RECON_BLOCK, said, symbol=symbol)
+        telling.alert(bot, Tag.SAFETY_RECON_BLOCK.value.lower(), symbol, said, {"symbol": symbol})
+    for position in snapshot.positions:
+        if position.symbol not in books.disagreements:
+            _log.emit(
+                Tag.SAFETY_RECON_ADOPT,
+                f"Adopted existing position for {position.symbol} | Qty={text(abs(position.qty))} | "
+                f"Entry=${position.entry_price:.4f} | Unrealized PnL=${position.unrealised:.2f} | "
+                f"Side={'Buy' if position.qty > 0 else 'Sell'}",
+                level=20,
+                fills_taken_in=len(ingested.fills),
+            )
+    bot.memory.recovered = True
+    bot.memory.recovery_reason = ""
+    _log.emit(
+        Tag.SESSION,
+        "every source was read",
+        equity=amount(snapshot.equity, bot.venue.currency),
+        positions=len(snapshot.positions),
+        in_doubt=len(books.in_doubt),
+    )
+    return True

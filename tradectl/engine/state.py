@@ -1,0 +1,137 @@
+"""What the bot knows at one moment: the venue's picture and the books, brought to the same event, in one short read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from tradectl.domain.candle import day_start_ms
+from tradectl.domain.intent import Intent, Purpose
+from tradectl.domain.ledger import OpenTrade
+from tradectl.domain.money import ZERO, divide
+from tradectl.domain.risk_state import RiskState, first_state, observe_equity
+from tradectl.domain.snapshot import Snapshot
+from tradectl.domain.system_state import Latch
+from tradectl.engine.bot import Bot
+from tradectl.execution.ingest import Ingested, ingest
+from tradectl.execution.observe import compare_books, observe
+from tradectl.risk.context import AccountContext, Costs
+from tradectl.store import cycles, halt, intents, latches, ledger, risk, session
+
+CATCH_UP_TRIES = 3
+FRESH_DAY_MS = 60_000  # a first look this soon after midnight still shows midnight's equity
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Our side of the picture, from one read of the store."""
+
+    risk: RiskState
+    open_trades: dict[str, OpenTrade]
+    latches: tuple[Latch, ...]
+    halt_reason: str | None
+    in_doubt: tuple[Intent, ...]
+    disagreements: Mapping[str, str]
+    processed: Mapping[str, int]
+    session: session.Session
+
+
+async def take_in(bot: Bot, snapshot: Snapshot) -> tuple[Snapshot, Ingested]:
+    """Ingests what the venue booked up to the snapshot, and reads the snapshot again when the books ran ahead of it."""
+    due_ms = bot.config.engine.closed_trades_seconds * 1000
+    merged = Ingested()
+    for _ in range(CATCH_UP_TRIES):
+        cursor = bot.memory.cursor
+        last = bot.memory.last_ingest_ms
+        if snapshot.event_seq == cursor and last is not None and snapshot.at_ms - last < due_ms:
+            break
+        taken = await ingest(bot.db, bot.venue, bot.venue.currency)
+        bot.memory.last_ingest_ms = snapshot.at_ms
+        with bot.db.read() as conn:
+            bot.memory.cursor = ledger.cursor(conn)
+        merged = _merge(merged, taken)
+        if bot.memory.cursor <= snapshot.event_seq:
+            break
+        snapshot = await observe(bot.venue)
+    return snapshot, merged
+
+
+def load_books(bot: Bot, snapshot: Snapshot) -> Books:
+    """Everything the gates need from the store, as of now; risk counters moved on to this snapshot's equity."""
+    with bot.db.read() as conn:
+        stored = risk.load(conn)
+        realised = ledger.realised_since(conn, day_start_ms(snapshot.at_ms)) if _new_day(stored, snapshot) else ZERO
+        trades = ledger.open_trades(conn)
+        running = session.current(conn)
+        assert running is not None, "a session is started before the first cycle"
+        return Books(
+            risk=moved_on(stored, snapshot, realised),
+            open_trades=trades,
+            latches=latches.active(conn),
+            halt_reason=halt.read(str(bot.db.path)),
+            in_doubt=intents.in_doubt(conn),
+            disagreements=compare_books(snapshot, trades),
+            processed=cycles.processed(conn),
+            session=running,
+        )
+
+
+def _new_day(stored: RiskState | None, snapshot: Snapshot) -> bool:
+    return stored is not None and day_start_ms(stored.last_equity_ms) != day_start_ms(snapshot.at_ms)
+
+
+def moved_on(stored: RiskState | None, snapshot: Snapshot, realised_since_midnight: Decimal) -> RiskState:
+    """The stored counters after this snapshot's equity: the only place they are moved by an observation."""
+    if stored is None:
+        return first_state(snapshot.equity, snapshot.at_ms)
+    return observe_equity(stored, snapshot.equity, snapshot.at_ms, realised_since_midnight, FRESH_DAY_MS)
+
+
+def account_context(bot: Bot, snapshot: Snapshot, books: Books) -> AccountContext:
+    """The account as the gates see it; entries in doubt count against the limits at once (promise 8)."""
+    context = AccountContext(
+        config=bot.config,
+        now_ms=snapshot.at_ms,
+        snapshot=snapshot,
+        risk=books.risk,
+        costs=Costs.simulated(bot.config),
+        session_started_ms=books.session.started_ms,
+        session_entries=books.session.entries,
+        recovered=bot.memory.recovered,
+        recovery_reason=bot.memory.recovery_reason,
+        latches=books.latches,
+        halt_reason=books.halt_reason,
+        disagreements=books.disagreements,
+        signalled_ms=bot.memory.signalled_ms,
+    )
+    in_doubt: dict[str, int] = {}
+    for intent in books.in_doubt:
+        if intent.purpose is not Purpose.ENTRY:
+            continue
+        in_doubt[intent.symbol] = in_doubt.get(intent.symbol, 0) + 1
+        context = _count_pending(bot, context, intent)
+    return replace(context, in_doubt=in_doubt)
+
+
+def _count_pending(bot: Bot, context: AccountContext, intent: Intent) -> AccountContext:
+    """An entry without an outcome counts as if it were filled, unless the venue already shows its position."""
+    if context.snapshot.position(intent.symbol) is not None or intent.qty is None or intent.stop is None:
+        return context
+    # The stop is the only price the intent carries; it is close enough to the entry for a margin reservation.
+    notional = intent.qty * intent.stop.trigger_price
+    return replace(
+        context,
+        pending_notional=context.pending_notional + notional,
+        pending_margin=context.pending_margin + divide(notional, bot.config.perps.leverage),
+        pending_symbols=context.pending_symbols | {intent.symbol},
+    )
+
+
+def _merge(first: Ingested, second: Ingested) -> Ingested:
+    return Ingested(
+        first.fills + second.fills,
+        first.fundings + second.fundings,
+        first.opened + second.opened,
+        first.closed + second.closed,
+    )

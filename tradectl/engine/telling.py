@@ -1,0 +1,159 @@
+"""What the bot says: decisions and changes of state as tagged lines and alerts, each once when it begins.
+
+A standing refusal (the daily limit for the rest of a day) is said when it begins and once an hour while it lasts; its
+every repetition is counted in the decision records instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from tradectl import logs
+from tradectl.domain.candle import HOUR_MS, utc_text
+from tradectl.domain.money import amount, text
+from tradectl.domain.signal import Decision, NoSignal, SymbolRefusal, Verdict
+from tradectl.domain.system_state import SystemState, system_state as strictest
+from tradectl.domain.tags import Tag
+from tradectl.engine.bot import Bot, PendingAlert
+from tradectl.engine.cycle_report import CycleReport
+from tradectl.risk.context import AccountContext, SymbolContext
+
+_log = logs.get("engine.cycle")
+REPEAT_MS = HOUR_MS
+CENT = Decimal("0.01")
+
+
+def refused(bot: Bot, refusal: SymbolRefusal, ctx: SymbolContext | None = None) -> Decision:
+    """The decision record of a refusal, its log line and its alert."""
+    verdict = refusal.refused_by
+    _warnings(bot, refusal.verdicts, refusal.symbol)
+    _say_refusal(bot, refusal.symbol, verdict)
+    candle_ms = refusal.signal.candle_open_ms if refusal.signal is not None else _last_candle(ctx)
+    return Decision(
+        symbol=refusal.symbol,
+        outcome="refused",
+        code=verdict.gate,
+        sentence=verdict.sentence,
+        candle_open_ms=candle_ms,
+        signal=refusal.signal,
+        verdicts=refusal.verdicts,
+    )
+
+
+def no_signal(bot: Bot, opinion: NoSignal) -> Decision:
+    """No opinion is a decision too; its reasons are one DEBUG line."""
+    reasons = ", ".join(opinion.reasons)
+    _log.emit(Tag.SIGNAL, f"no signal: {reasons}", symbol=opinion.symbol, strategy=opinion.strategy)
+    bot.memory.standing.pop(opinion.symbol, None)
+    return Decision(opinion.symbol, "no_signal", opinion.reasons[0], f"no signal: {reasons}", opinion.candle_open_ms)
+
+
+def _last_candle(ctx: SymbolContext | None) -> int | None:
+    return ctx.candles[-1].open_ms if ctx is not None and ctx.candles else None
+
+
+def _say_refusal(bot: Bot, symbol: str, verdict: Verdict) -> None:
+    began = bot.memory.standing.get(symbol) != verdict.gate
+    bot.memory.standing[symbol] = verdict.gate
+    if verdict.tag is None:
+        return
+    _say(bot, symbol, verdict, force=began)
+
+
+def _warnings(bot: Bot, verdicts: tuple[Verdict, ...], symbol: str) -> None:
+    for verdict in verdicts:
+        if verdict.passed and verdict.tag is not None:
+            _say(bot, symbol, verdict, force=False)
+
+
+def _say(bot: Bot, symbol: str, verdict: Verdict, *, force: bool) -> None:
+    assert verdict.tag is not None
+    now_ms = bot.clock.now_ms()
+    key = (symbol, verdict.tag.value)
+    last = bot.memory.said_ms.get(key)
+    if not force and last is not None and now_ms - last < REPEAT_MS:
+        return
+    bot.memory.said_ms[key] = now_ms
+    _log.emit(verdict.tag, verdict.sentence, {"symbol": symbol, **dict(verdict.context)})
+    if verdict.tag.safety:
+        context = {"symbol": symbol, **dict(verdict.context)}
+        alert(bot, verdict.tag.value.lower(), symbol, verdict.alert or verdict.sentence, context)
+
+
+def alert(
+    bot: Bot, kind: str, symbol: str, sentence: str, context: Mapping[str, object], *, urgent: bool = False
+) -> None:
+    """Queues an alert to commit with what this cycle records."""
+    bot.memory.alerts.append(PendingAlert(bot.clock.now_ms(), kind, symbol, urgent, sentence, context))
+
+
+def system_state(bot: Bot, account: AccountContext) -> str:
+    """The state in force, said once whenever it changes."""
+    state = SystemState.HALTED if account.halt_reason is not None else strictest(account.latches)
+    if state.value != bot.memory.system_state:
+        _say_change(bot, state, account)
+        bot.memory.system_state = state.value
+    return state.value
+
+
+def _say_change(bot: Bot, state: SystemState, account: AccountContext) -> None:
+    before = bot.memory.system_state
+    if state is SystemState.NORMAL:
+        if before:
+            _log.emit(Tag.SAFETY_RECOVERED, "trading is permitted again", before=before)
+        return
+    tag = {SystemState.PAUSED: Tag.SAFETY_PAUSED}.get(state, Tag.SAFETY_KILL_SWITCH)
+    if account.halt_reason is not None:
+        sentence = f"halted by a halt file: {account.halt_reason.strip()}"
+        hint = "tradectl killswitch clear --approver NAME --reason TEXT"
+    else:
+        latch = next(latch for latch in account.latches if latch.rule.state is state)
+        sentence = f"{latch.rule.effect}; set {utc_text(latch.set_at_ms)} by {latch.set_by}: {latch.reason}"
+        hint = latch.rule.cleared_by
+    _log.emit(tag, sentence, clear_with=hint)
+    alert(bot, tag.value.lower(), "", sentence, {"state": state.value}, urgent=state is SystemState.HALTED)
+
+
+def summary(bot: Bot, report: CycleReport) -> None:
+    """One line per cycle. If it cannot be computed, that is said, and the cycle goes on (promise 12)."""
+    if report.throttled_ms:
+        sentence = f"requests were slowed down for {report.throttled_ms / 1000:.3f}s in this cycle"
+        _log.emit(Tag.SAFETY_RATE_LIMIT, sentence, level=20, throttled_ms=report.throttled_ms)
+    try:
+        fields = summary_fields(bot, report)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must be seen and must not end the cycle
+        _log.emit(Tag.CYCLE_SUMMARY_FAILED, f"{type(error).__name__}: {error}", cycle=report.number)
+        return
+    _log.emit(Tag.CYCLE_SUMMARY, _in_words(bot, report), fields)
+
+
+def summary_fields(bot: Bot, report: CycleReport) -> dict[str, object]:
+    return {
+        "cycle": report.number,
+        "duration_ms": report.duration_ms,
+        "positions": len(report.snapshot.positions),
+        "universe": len(bot.symbols),
+        "symbols_processed": len(report.decisions),
+        "signals": report.signals,
+        "system_state": report.system_state,
+        "cooldowns_active": _cooling(bot),
+        "throttled_ms": report.throttled_ms,
+        "equity": text(report.snapshot.equity.quantize(CENT)),
+    }
+
+
+def _cooling(bot: Bot) -> int:
+    """Symbols whose last signal acted upon is younger than the cooldown."""
+    since_ms = bot.clock.now_ms() - int(bot.config.risk.signal_cooldown_hours * HOUR_MS)
+    return sum(1 for at_ms in bot.memory.signalled_ms.values() if at_ms > since_ms)
+
+
+def _in_words(bot: Bot, report: CycleReport) -> str:
+    """The decision and its reason in one sentence, as a person would say it."""
+    if len(report.decisions) == 1:
+        decision = report.decisions[0]
+        return f"{decision.symbol} {decision.outcome.replace('_', ' ')}: {decision.sentence}"
+    acted = [decision.symbol for decision in report.decisions if decision.outcome in ("entered", "exit")]
+    money = amount(report.snapshot.equity, bot.venue.currency)
+    return f"{', '.join(acted) or 'no orders'}; equity {money}"

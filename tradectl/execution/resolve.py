@@ -1,0 +1,130 @@
+"""What became of orders in doubt: asked of the venue, never guessed (promise 3).
+
+Found by its client id: CONFIRMED. Not found by two complete, successful searches after the request has expired:
+NOT_PLACED. Anything else stays in doubt, and its symbol stays blocked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tradectl import logs
+from tradectl.domain.intent import Intent, IntentState, Purpose
+from tradectl.domain.ports import Clock, Venue
+from tradectl.domain.system_state import LatchName
+from tradectl.domain.tags import Tag
+from tradectl.errors import VenueUnreachable
+from tradectl.execution.submit import block_symbol
+from tradectl.store import intents, latches
+from tradectl.store.database import Database
+
+_log = logs.get("execution.resolve")
+SEARCHES_NEEDED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What one intent in doubt turned out to be. `intent.state` still UNKNOWN: not yet."""
+
+    intent: Intent
+    sentence: str
+
+    @property
+    def resolved(self) -> bool:
+        return not self.intent.state.in_doubt
+
+
+def adopt_doubt(db: Database, clock: Clock, *, reason: str) -> tuple[Intent, ...]:
+    """Start-up: whatever is RECORDED or SENT becomes UNKNOWN, with its symbol blocked (promise 1)."""
+    with db.transaction() as conn:
+        found = intents.in_doubt(conn)
+        for intent in found:
+            if intent.state is not IntentState.UNKNOWN:
+                unknown = intents.advance(
+                    conn, intent.number, IntentState.UNKNOWN, at_ms=clock.now_ms(), detail=reason
+                )
+                block_symbol(conn, unknown, clock.wall_ms(), clock.now_ms(), reason)
+        return found
+
+
+async def resolve(
+    db: Database, venue: Venue, clock: Clock, *, max_skew_ms: int, actor: str = "bot"
+) -> tuple[Resolution, ...]:
+    """One pass over every UNKNOWN intent. Unreadable sources leave it as it is; nothing is raised for them."""
+    with db.read() as conn:
+        doubtful = [intent for intent in intents.in_doubt(conn) if intent.state is IntentState.UNKNOWN]
+    if not doubtful:
+        return ()
+    results = []
+    for intent in doubtful:
+        try:
+            results.append(await _look_up(db, venue, clock, intent, max_skew_ms))
+        except VenueUnreachable as error:
+            results.append(Resolution(intent, f"the venue could not be searched: {error.what}"))
+    _lift_latches(db, clock, actor)
+    return tuple(results)
+
+
+async def _look_up(db: Database, venue: Venue, clock: Clock, intent: Intent, max_skew_ms: int) -> Resolution:
+    if intent.purpose is Purpose.CANCEL:
+        return await _look_up_cancel(db, venue, clock, intent, max_skew_ms)
+    while True:
+        expired = await venue.server_time_ms() > intent.expires_ms + max_skew_ms
+        order = await venue.find_order(intent.symbol, intent.client_id)
+        if order is not None:
+            return _settle(db, clock, intent, IntentState.CONFIRMED, "found at the venue", order.order_id)
+        if not expired:
+            return Resolution(intent, "not at the venue yet; its window is still open")
+        with db.transaction() as conn:
+            intents.note_search(conn, intent.number)
+            refreshed = intents.get(conn, intent.number)
+        assert refreshed is not None
+        if refreshed.searches >= SEARCHES_NEEDED:
+            sentence = f"{refreshed.searches} complete searches after it expired did not find it"
+            return _settle(db, clock, intent, IntentState.NOT_PLACED, sentence, None)
+
+
+async def _look_up_cancel(
+    db: Database, venue: Venue, clock: Clock, intent: Intent, max_skew_ms: int
+) -> Resolution:
+    """A cancel is settled by whether its order is still open; while it may yet arrive, only 'gone' is evidence."""
+    expired = await venue.server_time_ms() > intent.expires_ms + max_skew_ms
+    snapshot = await venue.snapshot()
+    still_open = any(order.order_id == intent.cancels_order_id for order in snapshot.orders)
+    if not still_open:
+        return _settle(db, clock, intent, IntentState.CONFIRMED, "its order is no longer open", intent.cancels_order_id)
+    if not expired:
+        return Resolution(intent, "its order is still open; the cancel may yet arrive")
+    return _settle(db, clock, intent, IntentState.NOT_PLACED, "its order is open and the cancel has expired", None)
+
+
+def _settle(
+    db: Database, clock: Clock, intent: Intent, state: IntentState, sentence: str, order_id: str | None
+) -> Resolution:
+    with db.transaction() as conn:
+        settled = intents.advance(
+            conn, intent.number, state, at_ms=clock.now_ms(), order_id=order_id, detail=sentence
+        )
+    _log.emit(
+        Tag.SAFETY_UNKNOWN_ORDER,
+        f"{intent.purpose.value} order {intent.client_id} resolved as {state.value}: {sentence}",
+        level=20,
+        symbol=intent.symbol,
+    )
+    return Resolution(settled, sentence)
+
+
+def _lift_latches(db: Database, clock: Clock, actor: str) -> None:
+    """Clears the latch of every symbol that has nothing in doubt any more."""
+    with db.transaction() as conn:
+        doubtful = {intent.symbol for intent in intents.in_doubt(conn)}
+        for latch in latches.active(conn):
+            if latch.name is LatchName.UNKNOWN_ORDER and latch.scope not in doubtful:
+                latches.clear(
+                    conn,
+                    latch.name,
+                    latch.scope,
+                    by=actor,
+                    reason="the venue has shown what became of every order on this symbol",
+                    at_ms=clock.wall_ms(),
+                )

@@ -1,0 +1,227 @@
+"""The one door. An intent is committed before its request leaves, and the fence is checked in that same commit.
+
+Promise 1 (write before act): record → send → outcome, never a resend.
+Promise 2 (fence): latches, halt file and lease are read inside the recording transaction; the request's timestamp is
+fixed before that check and the request is not sent once its window has passed.
+Promise 3 (unknown stays unknown): anything but a clear answer blocks the symbol until `resolve` has evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tradectl import logs
+from tradectl.domain.intent import Intent, IntentDraft, IntentState, Purpose
+from tradectl.domain.money import text
+from tradectl.domain.order import Confirmed, Outcome, Rejected, Unknown
+from tradectl.domain.ports import Clock, Venue
+from tradectl.domain.system_state import PERMISSIONS, Latch, LatchName, system_state
+from tradectl.domain.tags import Tag
+from tradectl.errors import EntryRefused, VenueUnreachable
+from tradectl.store import halt, intents, latches, lease, outbox
+from tradectl.store.connection import Connection
+from tradectl.store.database import Database
+
+_log = logs.get("execution.submit")
+
+ORDER_NOT_FOUND = "order_not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of a draft. `outcome` None: it was recorded but never sent, because its window had passed."""
+
+    intent: Intent
+    outcome: Outcome | None
+
+    @property
+    def confirmed(self) -> bool:
+        return isinstance(self.outcome, Confirmed)
+
+    def sentence(self) -> str:
+        if isinstance(self.outcome, Confirmed):
+            return "confirmed by the venue"
+        if isinstance(self.outcome, Rejected):
+            return f"rejected by the venue: {self.outcome.code} {self.outcome.message}".rstrip()
+        if isinstance(self.outcome, Unknown):
+            return f"outcome unknown: {self.outcome.reason}"
+        return "not sent: its window had passed"
+
+
+class Door:
+    """Takes drafts and nothing else. The bot's door carries its lease epoch; an operator's carries epoch 0."""
+
+    def __init__(
+        self,
+        db: Database,
+        venue: Venue,
+        clock: Clock,
+        *,
+        epoch: int,
+        actor: str,
+        recv_window_ms: int,
+        turn: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._db = db
+        self._venue = venue
+        self._clock = clock
+        self._epoch = epoch
+        self._actor = actor
+        self._window_ms = recv_window_ms
+        self._turn = turn
+
+    async def submit(self, draft: IntentDraft, *, last_resort: bool = False) -> Submitted:
+        """Records, sends, and records the outcome.
+
+        `last_resort` marks the bot's own closing of a position that cannot be protected, permitted in every state.
+        Raises EntryRefused (nothing was recorded), StoreBusy or StoreUnwritable (nothing was sent).
+        """
+        if self._turn is not None and draft.purpose.adds_exposure:
+            await self._turn()
+        created_ms = self._clock.now_ms()
+        with self._db.transaction() as conn:
+            self._check_fence(conn, draft, last_resort=last_resort)
+            intent = intents.record(
+                conn,
+                draft,
+                created_ms=created_ms,
+                expires_ms=created_ms + self._window_ms,
+                epoch=self._epoch,
+                actor=self._actor,
+            )
+        if self._clock.now_ms() > intent.expires_ms:
+            with self._db.transaction() as conn:
+                intent = intents.advance(
+                    conn,
+                    intent.number,
+                    IntentState.NOT_PLACED,
+                    at_ms=self._clock.now_ms(),
+                    detail="its window had passed before it could leave",
+                )
+            return Submitted(intent, None)
+        outcome = await self._send(intent)
+        return Submitted(self._settle(intent, outcome), outcome)
+
+    async def prepare_symbol(self, symbol: str, leverage: Decimal, margin_mode: str) -> Rejected | Unknown | None:
+        """Sets margin mode and leverage of a symbol without a position. None when both now stand as asked."""
+        if await self._venue.margin_mode(symbol) != margin_mode:
+            failed = await self._venue.set_margin_mode(symbol, margin_mode)
+            if isinstance(failed, Rejected | Unknown):
+                return failed
+        if await self._venue.leverage(symbol) != leverage:
+            failed = await self._venue.set_leverage(symbol, leverage)
+            if isinstance(failed, Rejected | Unknown):
+                return failed
+        return None
+
+    def _check_fence(self, conn: Connection, draft: IntentDraft, *, last_resort: bool) -> None:
+        if self._epoch:
+            lease.check(conn, self._epoch)
+        if draft.purpose in (Purpose.STOP, Purpose.CANCEL, Purpose.CLOSE) or last_resort:
+            return  # protection, and what an operator asked for, are possible in every state
+        active = latches.active(conn)
+        permitted = PERMISSIONS[system_state(active)]
+        halted = halt.read(str(self._db.path))
+        if draft.purpose.adds_exposure:
+            blocking = _first_blocking(active, draft.symbol)
+            if halted is not None:
+                raise EntryRefused(
+                    "a halt file forbids entries", code="halt_file", where=halt.halt_path(str(self._db.path)), why=halted
+                )
+            if blocking is not None:
+                raise EntryRefused(
+                    f"the latch {blocking.name.value} forbids entries",
+                    code=blocking.name.value,
+                    where=blocking.scope or "account",
+                    why=f"set by {blocking.set_by}: {blocking.reason}",
+                    hint=blocking.rule.cleared_by,
+                )
+            return
+        if halted is not None or not permitted.manage:
+            raise EntryRefused(
+                "the system is halted: only protection and operators' exits are permitted",
+                code="halted",
+                where=draft.symbol,
+            )
+
+    async def _send(self, intent: Intent) -> Outcome:
+        try:
+            if intent.purpose is Purpose.CANCEL:
+                assert intent.cancels_order_id is not None
+                return await self._venue.cancel(
+                    intent.symbol, intent.cancels_order_id, intent.created_ms, intent.expires_ms
+                )
+            return await self._venue.place(intent.request())
+        except VenueUnreachable as error:
+            # It may have arrived before the connection broke: that is not a rejection.
+            return Unknown(error.what)
+
+    def _settle(self, intent: Intent, outcome: Outcome) -> Intent:
+        at_ms = self._clock.now_ms()
+        with self._db.transaction() as conn:
+            intents.advance(conn, intent.number, IntentState.SENT, at_ms=at_ms)
+            if isinstance(outcome, Confirmed):
+                return intents.advance(
+                    conn, intent.number, IntentState.CONFIRMED, at_ms=at_ms, order_id=outcome.order.order_id
+                )
+            if isinstance(outcome, Rejected):
+                self._report_rejection(conn, intent, outcome, at_ms)
+                return intents.advance(
+                    conn,
+                    intent.number,
+                    IntentState.REJECTED,
+                    at_ms=at_ms,
+                    detail=f"{outcome.code}: {outcome.message}",
+                )
+            settled = intents.advance(conn, intent.number, IntentState.UNKNOWN, at_ms=at_ms, detail=outcome.reason)
+            block_symbol(conn, settled, self._clock.wall_ms(), at_ms, outcome.reason)
+            return settled
+
+    def _report_rejection(self, conn: Connection, intent: Intent, outcome: Rejected, at_ms: int) -> None:
+        if outcome.code == ORDER_NOT_FOUND and intent.purpose is Purpose.CANCEL:
+            return  # the order had ended already: whoever asked for the cancel looks at what is left
+        sentence = f"{intent.purpose.value} order rejected: {outcome.code} {outcome.message}".rstrip()
+        _log.emit(Tag.SAFETY_ORDER_REJECTED, sentence, symbol=intent.symbol, client_id=intent.client_id)
+        outbox.put(
+            conn,
+            at_ms=at_ms,
+            type=Tag.SAFETY_ORDER_REJECTED.value.lower(),
+            symbol=intent.symbol,
+            urgent=intent.purpose is Purpose.STOP,
+            text=sentence,
+            context={"symbol": intent.symbol, "client_id": intent.client_id, "qty": _shown(intent.qty)},
+        )
+
+
+def block_symbol(conn: Connection, intent: Intent, wall_ms: int, at_ms: int, reason: str) -> None:
+    """Sets the unknown-order latch of the intent's symbol, with its log line and alert, in the caller's transaction."""
+    sentence = f"outcome of {intent.purpose.value} order {intent.client_id} is unknown ({reason}); no entries until resolved"
+    latches.set_latch(conn, Latch(LatchName.UNKNOWN_ORDER, intent.symbol, "bot", wall_ms, sentence))
+    _log.emit(Tag.SAFETY_UNKNOWN_ORDER, sentence, symbol=intent.symbol, client_id=intent.client_id)
+    outbox.put(
+        conn,
+        at_ms=at_ms,
+        type=Tag.SAFETY_UNKNOWN_ORDER.value.lower(),
+        symbol=intent.symbol,
+        urgent=False,
+        text=sentence,
+        context={"symbol": intent.symbol, "client_id": intent.client_id, "qty": _shown(intent.qty)},
+    )
+
+
+def _first_blocking(active: tuple[Latch, ...], symbol: str) -> Latch | None:
+    """The first latch that forbids an entry on this symbol: the account's own, or one of the symbol's."""
+    for latch in active:
+        state = latch.rule.state
+        if state is None:
+            if latch.scope in ("", symbol):
+                return latch
+        elif not PERMISSIONS[state].entries and latch.scope in ("", symbol):
+            return latch
+    return None
+
+
+def _shown(qty: Decimal | None) -> str:
+    return text(qty) if qty is not None else "all"

@@ -1,0 +1,135 @@
+"""Running the bot: what was asked for, checked against the configuration, then the bot's whole life."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from tradectl import logs
+from tradectl.config.available import refuse_unavailable
+from tradectl.config.load import Resolved, load
+from tradectl.config.secrets import redact
+from tradectl.domain.candle import INTERVALS_MS
+from tradectl.engine.assemble import MODES, RunOptions
+from tradectl.engine.daemon import run
+from tradectl.engine.session_report import SessionReport
+from tradectl.errors import ConfigError, UsageError
+
+GENERATED_SPEED = 300.0  # one five-minute candle a second: quick enough to watch, slow enough to read
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """As typed. `console` is where log lines go beside the log file."""
+
+    mode: str
+    cycles: int | None
+    for_text: str | None
+    speed_text: str | None
+    replay: tuple[Path, ...]
+    symbol: str | None
+    interval: str | None
+    durable: bool
+    config: tuple[Path, ...]
+    store: Path | None
+    verbose: int
+    console: TextIO
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    resolved: Resolved
+    options: RunOptions
+    console: TextIO
+    level: str
+
+
+def plan(request: RunRequest) -> RunPlan:
+    """Raises UsageError, ConfigError (every fault at once) or NotAvailable; touches nothing."""
+    if request.mode not in MODES:
+        raise UsageError(f"there is no mode {request.mode!r}", hint=f"one of: {', '.join(MODES)}")
+    if request.interval is not None and request.interval not in INTERVALS_MS:
+        raise UsageError(f"there is no interval {request.interval!r}", hint=f"one of: {', '.join(INTERVALS_MS)}")
+    resolved = load(request.config)
+    faults = refuse_unavailable(resolved, request.mode)
+    if faults:
+        raise ConfigError(
+            "this build cannot honour what the configuration asks for",
+            faults=tuple(str(fault) for fault in faults),
+            hint="take these out, or wait for the step that reads them",
+        )
+    options = RunOptions(
+        mode=request.mode,
+        cycles=request.cycles,
+        for_seconds=seconds(request.for_text) if request.for_text is not None else None,
+        speed=_speed(request.speed_text, replay=bool(request.replay) or resolved.config.sim.source == "replay"),
+        replay=request.replay,
+        symbol=request.symbol,
+        interval=request.interval,
+        store_path=request.store,
+        durable=request.durable,
+        config_digest=resolved.digest,
+    )
+    return RunPlan(resolved, options, request.console, "DEBUG" if request.verbose else resolved.config.log.level)
+
+
+def apply(planned: RunPlan) -> SessionReport:
+    """Runs until the end that was asked for. Raises what the engine raises."""
+    config = planned.resolved.config
+    log_path = Path(config.log.path)
+    clock = _LogClock()
+    close = logs.set_up(
+        path=log_path,
+        level=planned.level,
+        fmt=config.log.format,
+        console=planned.console,
+        now_ms=clock,
+        redact=redact,
+    )
+    try:
+        return run(
+            config, planned.options, log_path=str(log_path), wall_ms=wall_ms, on_clock=clock.follow
+        )
+    finally:
+        close()
+
+
+def wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class _LogClock:
+    """Stamps log lines with wall time until the bot has a venue clock, and with that from then on."""
+
+    def __init__(self) -> None:
+        self._now_ms = wall_ms
+
+    def follow(self, now_ms: object) -> None:
+        assert callable(now_ms)
+        self._now_ms = now_ms
+
+    def __call__(self) -> int:
+        return self._now_ms()
+
+
+def seconds(written: str) -> float:
+    """'90s', '10m', '2h', '1d' or plain seconds. Raises UsageError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", written.strip())
+    if match is None or not float(match[1]):
+        raise UsageError(f"{written!r} is not a length of time", hint="write it like 90s, 10m, 2h or 1d")
+    return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+def _speed(written: str | None, *, replay: bool) -> float | None:
+    if written is None:
+        return None if replay else GENERATED_SPEED
+    if written == "max":
+        return None
+    match = re.fullmatch(r"\d+(?:\.\d+)?", written)
+    if match is None or not float(written):
+        raise UsageError(f"{written!r} is not a speed", hint="a number above zero such as 60 or 1200, or max")
+    return float(written)

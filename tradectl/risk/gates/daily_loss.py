@@ -1,0 +1,59 @@
+"""The day's loss, the worse of realised and total, against its limit; from 70% of it the verdict warns.
+
+The other half, whether the new position's risk still fits in the day, needs a size: gates/daily_loss_room.py.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tradectl.domain.money import percent
+from tradectl.domain.signal import Verdict
+from tradectl.domain.tags import Tag
+from tradectl.risk.context import AccountContext
+
+WARNING_SHARE = Decimal("0.70")  # of the limit
+
+
+def check(account: AccountContext, symbol: str) -> Verdict:
+    limit = account.config.trading.max_daily_risk
+    loss = account.risk.daily_loss(account.equity)
+    if loss > limit:
+        return Verdict(
+            "daily_loss",
+            False,
+            f"Daily loss limit exceeded: {percent(loss)} (limit={percent(limit)})",
+            loss,
+            limit,
+            limit - loss,
+            "fraction",
+            Tag.SAFETY_DAILY_LOSS,
+            _context(account, symbol),
+            f"Daily loss {percent(loss)} exceeded limit {percent(limit)}",
+        )
+    if loss and loss >= limit * WARNING_SHARE:
+        used = f"{loss / limit:.0%}" if limit else "all"
+        return Verdict(
+            "daily_loss",
+            True,
+            f"Daily loss {percent(loss)} has used {used} of the limit {percent(limit)}",
+            loss,
+            limit,
+            limit - loss,
+            "fraction",
+            Tag.SAFETY_DAILY_LOSS_WARNING,
+            _context(account, symbol),
+        )
+    sentence = f"daily loss {percent(loss)} (limit={percent(limit)})"
+    return Verdict("daily_loss", True, sentence, loss, limit, limit - loss, "fraction")
+
+
+def _context(account: AccountContext, symbol: str) -> tuple[tuple[str, str], ...]:
+    risk = account.risk
+    return (
+        ("symbol", symbol),
+        ("day", risk.day),
+        ("realised", f"{risk.realised_today:.2f}"),
+        ("day_start_equity", f"{risk.day_start_equity:.2f}"),
+        ("equity", f"{account.equity:.2f}"),
+    )

@@ -1,0 +1,37 @@
+"""The new position's loss at its stop, fees and slippage included, must fit in what is left of the day's limit.
+
+It refuses rather than shrinks: a trade made small because the day went badly is a new decision, not this one.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tradectl.domain.money import ZERO
+from tradectl.domain.signal import Verdict
+from tradectl.domain.tags import Tag
+from tradectl.risk.context import SymbolContext
+from tradectl.risk.exits import ExitPlan
+from tradectl.risk.terms import Terms
+
+
+def check(ctx: SymbolContext, terms: Terms, plan: ExitPlan, qty: Decimal) -> Verdict:
+    account = ctx.account
+    risk, currency = account.risk, ctx.instrument.quote
+    share = account.config.trading.max_daily_risk - risk.daily_loss(account.equity)
+    left = max(share * risk.day_start_equity, ZERO)
+    value = qty * terms.loss_per_unit(plan.stop)
+    if value <= left:
+        sentence = f"loss at the stop {value:.2f} {currency} fits in the day's {left:.2f} left"
+        return Verdict("daily_loss_room", True, sentence, value, left, left - value, "quote")
+    return Verdict(
+        "daily_loss_room",
+        False,
+        f"loss at the stop {value:.2f} {currency} does not fit in the day's {left:.2f} left, skipping entry",
+        value,
+        left,
+        left - value,
+        "quote",
+        Tag.SAFETY_DAILY_LOSS,
+        (("symbol", ctx.symbol), ("day", risk.day)),
+    )

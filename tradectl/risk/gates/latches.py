@@ -1,0 +1,56 @@
+"""Persisted reasons why trading is restricted (promise 9), and start-up's own (promise 10). The strictest speaks.
+
+The same latches and the halt file are checked once more in the transaction that records the intent (promise 2); this
+gate is the early, explaining one.
+"""
+
+from __future__ import annotations
+
+from tradectl.domain.signal import Verdict
+from tradectl.domain.system_state import Latch, LatchName
+from tradectl.domain.tags import Tag
+from tradectl.risk.context import AccountContext
+
+_TAGS = {
+    LatchName.KILL_SWITCH: Tag.SAFETY_HALT,
+    LatchName.PAUSE: Tag.SAFETY_PAUSED,
+    LatchName.UNKNOWN_ORDER: Tag.SAFETY_UNKNOWN_ORDER,
+}
+_ORDER = tuple(_TAGS)  # strictest first
+
+
+def check(account: AccountContext, symbol: str) -> Verdict:
+    if account.halt_reason is not None:
+        sentence = f"a halt file forbids entries: {account.halt_reason or 'no reason given'}"
+        return Verdict("latches", False, sentence, tag=Tag.SAFETY_HALT, context=(("symbol", symbol),))
+    if account.latches:
+        latch = _strictest(account.latches, symbol)
+        if latch is not None:
+            return _latched(latch, symbol)
+    if not account.recovered:
+        why = account.recovery_reason or "start-up has not read every source yet"
+        return _blocked(f"venue and store do not agree yet: {why}", symbol)
+    disagreement = account.disagreements.get(symbol)
+    if disagreement is not None:
+        return _blocked(f"the books disagree on {symbol}: {disagreement}", symbol)
+    return Verdict("latches", True, "no latch, no halt file, and the books agree")
+
+
+def _blocked(sentence: str, symbol: str) -> Verdict:
+    return Verdict("latches", False, sentence, tag=Tag.SAFETY_RECON_BLOCK, context=(("symbol", symbol),))
+
+
+def _strictest(latches: tuple[Latch, ...], symbol: str) -> Latch | None:
+    binding = [latch for latch in latches if latch.scope in ("", symbol)]
+    return min(binding, key=lambda latch: _ORDER.index(latch.name)) if binding else None
+
+
+def _latched(latch: Latch, symbol: str) -> Verdict:
+    scope = f" on {latch.scope}" if latch.scope else ""
+    return Verdict(
+        "latches",
+        False,
+        f"{latch.name.value}{scope} set by {latch.set_by}: {latch.reason}; cleared by: {latch.rule.cleared_by}",
+        tag=_TAGS[latch.name],
+        context=(("symbol", symbol), ("latch", latch.name.value), ("set_at_ms", str(latch.set_at_ms))),
+    )

@@ -1,0 +1,37 @@
+"""How many symbols may hold something at one time. Sent, unknown and resting entries count at once (promise 8)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tradectl.domain.signal import Verdict
+from tradectl.risk.context import AccountContext, SymbolContext
+
+
+def held_symbols(account: AccountContext) -> set[str]:
+    """Every symbol that holds a position, or may come to hold one without another decision."""
+    snapshot = account.snapshot
+    held = {position.symbol for position in snapshot.positions if position.qty}
+    held.update(order.symbol for order in snapshot.orders if order.can_add_exposure and order.status.open)
+    held.update(account.pending_symbols)
+    held.update(symbol for symbol, doubts in account.in_doubt.items() if doubts)
+    return held
+
+
+def check(ctx: SymbolContext) -> Verdict:
+    limit = ctx.account.config.risk.max_concurrent_positions
+    after = len(held_symbols(ctx.account) | {ctx.symbol})
+    value, bound = Decimal(after), Decimal(limit)
+    if after <= limit:
+        sentence = f"{after} positions with this one (limit={limit})"
+        return Verdict("position_count", True, sentence, value, bound, bound - value, "count")
+    return Verdict(
+        "position_count",
+        False,
+        f"{after} positions with this one, pending entries counted, exceed limit {limit}",
+        value,
+        bound,
+        bound - value,
+        "count",
+        context=(("symbol", ctx.symbol),),
+    )

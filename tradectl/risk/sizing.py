@@ -1,0 +1,147 @@
+"""From an admitted signal to a tradable quantity: risk / stop distance, scaled by confidence, then the caps in order.
+
+A quantity only ever shrinks on its way through here, and it is rounded down; too small is a refusal (promise 8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from tradectl.domain.money import ONE, ZERO, percent
+from tradectl.domain.signal import Admitted, Cap, Sized, SymbolRefusal, Verdict
+from tradectl.risk import caps
+from tradectl.risk.context import AccountContext, SymbolContext
+from tradectl.risk.exits import ExitPlan, plan
+from tradectl.risk.gates import (
+    daily_loss_room,
+    equity,
+    exit_plan,
+    leverage,
+    margin_ratio,
+    min_notional,
+    position_count,
+    precision,
+)
+from tradectl.risk.terms import Terms, terms_of
+
+BEFORE_SIZING: tuple[Callable[[SymbolContext], Verdict], ...] = (
+    equity.check,
+    margin_ratio.check,
+    position_count.check,
+    leverage.check,
+)
+
+
+def size(admitted: Admitted, ctx: SymbolContext) -> Sized | SymbolRefusal:
+    """A Sized whose every verdict passed, or the refusal that ended it. Stops at the first refusal."""
+    signal = admitted.signal
+    verdicts = list(admitted.verdicts)
+
+    def refuses(verdict: Verdict) -> bool:
+        verdicts.append(verdict)
+        return not verdict.passed
+
+    for gate in BEFORE_SIZING:
+        if refuses(gate(ctx)):
+            return SymbolRefusal(ctx.symbol, tuple(verdicts), signal)
+
+    terms = terms_of(ctx, signal.side)
+    exits = plan(ctx, signal, terms)
+    wanted, by_risk = _by_risk(ctx, terms, exits, signal.confidence)
+    if refuses(by_risk):
+        return SymbolRefusal(ctx.symbol, tuple(verdicts), signal)
+
+    capped, bound, cap_verdicts = _apply_caps(ctx, terms, wanted)
+    verdicts.extend(cap_verdicts)
+    if not cap_verdicts[-1].passed or refuses(min_notional.check(ctx, terms, capped)):
+        return SymbolRefusal(ctx.symbol, tuple(verdicts), signal)
+
+    qty = ctx.instrument.floor_qty(capped)
+    if (
+        refuses(precision.check(ctx, terms, qty))
+        or refuses(exit_plan.check(ctx, terms, exits, qty))
+        or refuses(daily_loss_room.check(ctx, terms, exits, qty))
+    ):
+        return SymbolRefusal(ctx.symbol, tuple(verdicts), signal)
+    return Sized(
+        admitted=admitted,
+        instrument=ctx.instrument,
+        side=signal.side,
+        qty=qty,
+        slices=precision.split(ctx.instrument, qty),
+        reference_price=terms.reference,
+        notional=qty * terms.reference,
+        leverage=terms.leverage,
+        initial_margin=qty * terms.reference / terms.leverage,
+        stop_price=exits.stop,
+        target_price=exits.target,
+        risk_amount=qty * abs(terms.reference - exits.stop),
+        caps=bound,
+        verdicts=tuple(verdicts),
+    )
+
+
+def scale_for(account: AccountContext, confidence: Decimal) -> Decimal:
+    """How confidence scales the size: up from `high` on, down below `low`."""
+    bands = account.config.risk.confidence
+    if confidence >= bands.high:
+        return bands.high_scale
+    return bands.low_scale if confidence < bands.low else ONE
+
+
+def _by_risk(ctx: SymbolContext, terms: Terms, exits: ExitPlan, confidence: Decimal) -> tuple[Decimal, Verdict]:
+    """The quantity whose loss at the stop is the risk capital, before any cap, with the verdict of this step."""
+    account, currency = ctx.account, ctx.instrument.quote
+    distance = (terms.reference - exits.stop) * terms.side.sign
+    if distance <= 0 or exits.stop <= 0:
+        return ZERO, Verdict(
+            "sizing",
+            False,
+            f"no size: the stop {exits.stop} does not lie behind the entry {terms.reference}",
+            distance,
+            ZERO,
+            distance,
+            "price",
+            context=(("symbol", ctx.symbol),),
+        )
+    scale = scale_for(account, confidence)
+    capital = account.equity * account.config.perps.risk_pct * scale
+    qty = capital / distance
+    return qty, Verdict(
+        "sizing",
+        True,
+        f"risk {capital:.2f} {currency} ({percent(account.config.perps.risk_pct)} of equity, confidence ×{scale}) "
+        f"over a stop distance of {distance} wants {qty * terms.reference:.2f} {currency}",
+        qty * distance,
+        capital,
+        capital - qty * distance,
+        "quote",
+    )
+
+
+def _apply_caps(
+    ctx: SymbolContext, terms: Terms, wanted: Decimal
+) -> tuple[Decimal, tuple[Cap, ...], tuple[Verdict, ...]]:
+    """The quantity left after every cap, the caps that bound, and a verdict per cap; the last one may refuse."""
+    account, currency = ctx.account, ctx.instrument.quote
+    qty = wanted
+    bound: list[Cap] = []
+    passed: list[caps.CapRule] = []
+    refusal: Verdict | None = None
+    for rule in caps.rules(ctx, terms):
+        most = rule.most()
+        if most <= 0:
+            refusal = rule.refusal(qty * terms.reference, ctx.symbol, account.equity)
+            break
+        passed.append(rule)
+        if most < qty:
+            before, after = qty * terms.reference, most * terms.reference
+            limit = percent(rule.of_equity) if rule.of_equity is not None else f"{rule.bound:.2f} {currency}"
+            sentence = f"{rule.label} (limit={limit}): size capped from {before:.2f} to {after:.2f} {currency}"
+            bound.append(Cap(rule.name, sentence, before, after))
+            qty = most
+    verdicts = [rule.verdict(qty, account.equity, terms.cost_per_unit) for rule in passed]
+    if refusal is not None:
+        verdicts.append(refusal)
+    return qty, tuple(bound), tuple(verdicts)

@@ -1,0 +1,1 @@
+"""Our own exchange: matching, margin, funding, prices, and the file it lives in."""

@@ -1,0 +1,260 @@
+"""The kill switch's first act, before anything else is imported: the latch is committed, or a halt file left.
+
+Standard library only, and of that only what is cheap: this module's whole import closure is asserted in the tests.
+It never creates a store, it never asks, and what it does not recognise on the command line it leaves to typer.
+Promise 2: whoever records an entry afterwards finds the latch, or the halt file, inside its own transaction.
+"""
+
+import os
+import sys
+import time
+
+try:
+    import _sqlite3 as sqlite  # sqlite3 itself also imports datetime
+except ImportError:
+    import sqlite3 as sqlite  # type: ignore[no-redef]
+
+from tradectl.store import chain, files, halt, pointers
+
+BOUND_MS = 2_000  # to write the latch; then the halt file
+LATCH = "kill_switch"
+NO_REASON = "operator's kill switch"
+APPLICATION_ID = 0x74646374  # of schema_v1, asserted equal in the tests
+SCHEMA_VERSION = 1
+_FLAGS = ("--flatten", "--yes", "-y", "--json", "--no-color", "-v", "-vv", "-vvv", "--verbose")
+_VALUES = ("--state", "--account", "--reason", "--config")
+
+
+class FenceResult:
+    """What became of one store. `how` is 'latch', 'halt_file' or 'none' (not fenced, `why` says why).
+
+    `at_ms`, `by` and `reason` are those of the latch that stands: an older one's where `already` is true.
+    """
+
+    __slots__ = ("account", "already", "at_ms", "by", "environment", "how", "path", "reason", "venue", "why")
+
+    def __init__(self, path: str, by: str, at_ms: int, reason: str) -> None:
+        self.path = path
+        self.account = self.venue = self.environment = ""
+        self.how = "none"
+        self.already = False
+        self.by = by
+        self.at_ms = at_ms
+        self.reason = reason
+        self.why = ""
+
+    @property
+    def fenced(self) -> bool:
+        return self.how != "none"
+
+    def line(self) -> str:
+        """One line for the operator: what, whose, where."""
+        known = f"{self.account} · {self.venue} · {self.environment} · " if self.account else ""
+        since = f"{_utc(self.at_ms)} by {self.by}: {_one_line(self.reason)}"
+        if self.how == "latch":
+            was = "already set" if self.already else "set"
+            return f"FENCED {known}{self.path}  (latch {LATCH} {was} {since})"
+        if self.how == "halt_file":
+            was = "was there already" if self.already else f"left {since}"
+            return f"FENCED BY HALT FILE {known}{halt.halt_path(self.path)}  ({was}; the store: {self.why})"
+        return f"NOT FENCED {known}{self.path}  ({self.why})"
+
+
+class FenceReport:
+    """What the fast path did and how the command line reads: the command goes on from here, never from the start."""
+
+    __slots__ = ("account", "as_json", "flatten", "reason", "results", "state", "yes")
+
+    def __init__(self, options: dict[str, str]) -> None:
+        self.results: list[FenceResult] = []
+        self.state = options.get("--state", "")
+        self.account = options.get("--account", "")
+        self.reason = options.get("--reason", "")
+        self.flatten = "--flatten" in options
+        self.yes = "--yes" in options or "-y" in options
+        self.as_json = "--json" in options
+
+    @property
+    def fenced(self) -> bool:
+        return bool(self.results) and all(result.fenced for result in self.results)
+
+
+REPORT: FenceReport | None = None
+
+
+def fast_path(argv: list[str]) -> FenceReport | None:
+    """Fences if `argv` (without the program's name) is a `killswitch activate` that can be read without a doubt.
+
+    None: nothing was done and nothing printed; typer reads the line. Otherwise the report, also kept in REPORT.
+    """
+    global REPORT
+    options = parse(argv)
+    if options is None:
+        return None
+    report = FenceReport(options)
+    paths = _paths(report)
+    if not paths:
+        return None
+    by = who()
+    reason = report.reason or NO_REASON
+    # with several stores, one that is locked must not keep the others waiting for their fence
+    waiting = paths if len(paths) == 1 else [path for path in paths if not _at_once(report, path, by, reason)]
+    for path in waiting:
+        report.results.append(fence(path, by=by, reason=reason, account=report.account))
+    REPORT = report
+    if not report.as_json:
+        for result in report.results:
+            print(result.line(), file=sys.stdout if result.how == "latch" else sys.stderr, flush=True)
+    return report
+
+
+def parse(argv: list[str]) -> dict[str, str] | None:
+    """The options of a `killswitch activate`, by name ('' for a flag); None for anything else or in any doubt."""
+    options: dict[str, str] = {}
+    words = []
+    place = 0
+    while place < len(argv):
+        token = argv[place]
+        place += 1
+        name, equals, value = token.partition("=")
+        if name in _VALUES:
+            if not equals:
+                if place == len(argv):
+                    return None
+                value = argv[place]
+                place += 1
+            if (name in options and name != "--config") or not value or value in ("-h", "--help"):
+                return None
+            options[name] = value
+        elif token in _FLAGS:
+            options[token] = ""
+        elif token.startswith("-"):
+            return None
+        else:
+            words.append(token)
+    if words != ["killswitch", "activate"]:
+        return None
+    # a configuration says which store is meant, unless the line itself does: reading it is the slow path's work
+    return None if "--config" in options and "--state" not in options else options
+
+
+def fence(
+    path: str, *, by: str, reason: str, wait_ms: int = BOUND_MS, account: str = "", halt_file: bool = True
+) -> FenceResult:
+    """Sets the kill-switch latch of one store within `wait_ms`, else leaves a halt file. Never raises, never creates.
+
+    `account`, when given, must be the store's own. `halt_file=False` only tries the latch.
+    """
+    result = FenceResult(os.path.realpath(path), _clean(by), time.time_ns() // 1_000_000, _clean(reason))
+    if not os.path.isfile(result.path):
+        result.why = "there is no store at this path, and the kill switch never creates one"
+        return result
+    trouble = _set_latch(result, wait_ms, account)
+    if trouble and halt_file and not result.why:
+        result.why = trouble
+        _leave_halt_file(result)
+    elif trouble:
+        result.why = result.why or trouble
+    return result
+
+
+def who() -> str:
+    for name in ("SUDO_USER", "USER", "LOGNAME"):
+        if value := os.environ.get(name):
+            return value
+    return f"uid {os.getuid()}"
+
+
+def _paths(report: FenceReport) -> list[str]:
+    if report.state:
+        return [report.state]
+    named = os.environ.get("TRADECTL_STATE", "")
+    if named and not report.account:
+        return [named]
+    found = [pointer.path for pointer in pointers.choose(report.account)]
+    return found or ([named] if named else [])
+
+
+def _at_once(report: FenceReport, path: str, by: str, reason: str) -> bool:
+    result = fence(path, by=by, reason=reason, wait_ms=0, account=report.account, halt_file=False)
+    if result.fenced:
+        report.results.append(result)
+    return result.fenced
+
+
+def _set_latch(result: FenceResult, wait_ms: int, account: str) -> str:
+    """'' when the latch stands; else why not. `result.why` is filled where a halt file must not be left either."""
+    end_ns = time.monotonic_ns() + wait_ms * 1_000_000
+    conn = None
+    try:
+        conn = sqlite.connect(files.uri(result.path), uri=True, timeout=wait_ms / 1000, isolation_level=None)
+        conn.execute("PRAGMA synchronous = EXTRA")
+        known = conn.execute("PRAGMA application_id").fetchone()[0]
+        version = conn.execute("PRAGMA user_version").fetchone()[0]
+        if known == 0 and version == 0:
+            return "it is empty or was never finished"
+        if known != APPLICATION_ID:
+            result.why = "this is not a tradectl store but another program's database"
+            return result.why
+        _read_identity(result, conn)
+        if account and result.account and account != result.account:
+            result.why = f"the store belongs to account {result.account!r}, not {account!r}"
+            return result.why
+        if version > SCHEMA_VERSION:
+            return f"it was written by a newer tradectl (schema {version})"
+        _remaining(conn, end_ns)
+        conn.execute("BEGIN IMMEDIATE")
+        fresh = chain.set_latch(conn, LATCH, "", result.by, result.at_ms, result.reason)
+        if not fresh:
+            result.already = True
+            result.by, result.at_ms, result.reason = conn.execute(
+                "SELECT set_by, set_at_ms, reason FROM latches WHERE name = ? AND scope = ''", (LATCH,)
+            ).fetchone()
+        _remaining(conn, end_ns)
+        conn.execute("COMMIT")
+        result.how = "latch"
+        return ""
+    except (sqlite.Error, TypeError) as error:  # TypeError: a row that every store has is missing
+        return f"{error} (waited up to {wait_ms / 1000:g} s)" if "lock" in str(error) else str(error)
+    finally:
+        if conn is not None:
+            conn.close()  # rolls back what was not committed
+
+
+def _read_identity(result: FenceResult, conn: "sqlite.Connection") -> None:
+    row = conn.execute("SELECT account, venue, environment FROM identity WHERE id = 1").fetchone()
+    result.account, result.venue, result.environment = row
+
+
+def _remaining(conn: "sqlite.Connection", end_ns: int) -> None:
+    left_ms = max((end_ns - time.monotonic_ns()) // 1_000_000, 0)
+    conn.execute(f"PRAGMA busy_timeout = {left_ms:d}")
+
+
+def _leave_halt_file(result: FenceResult) -> None:
+    text = (
+        f"kill switch: {_one_line(result.reason)}\nby={_one_line(result.by)}\nat={_utc(result.at_ms)}\n"
+        f"at_ms={result.at_ms}\nstore={result.path}\nbecause={_one_line(result.why)}\n"
+    )
+    try:
+        result.already = not halt.write(result.path, text)
+    except OSError as error:
+        # a name that is taken by something unreadable halts as well
+        if halt.read(result.path) is None:
+            result.why += f"; and no halt file can be left beside it: {error.strerror}"
+            return
+        result.already = True
+    result.how = "halt_file"
+
+
+def _clean(text: str) -> str:
+    """Text that UTF-8 can hold: bytes of the command line that it cannot are shown as question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _utc(at_ms: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_ms / 1000))

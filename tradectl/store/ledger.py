@@ -1,0 +1,312 @@
+"""The ledger: each fill once by the venue's execution id, each trade flat to flat (promise 7).
+
+Callers book with domain/ledger.py and save what came out here, in the same transaction as the risk counters and the
+cursor. Running totals are kept so that comparing with the venue's own books costs one row.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from tradectl.domain.fill import Fill, Funding
+from tradectl.domain.ledger import ClosedTrade, OpenTrade
+from tradectl.domain.money import ZERO, dec, text
+from tradectl.domain.position import Lot, Side
+from tradectl.store import encoding, journal
+
+_OPEN = (
+    "number, symbol, side, opened_ms, lot_qty, lot_cost, entry_qty, entry_cost, exit_qty, exit_proceeds, gross, fees,"
+    " funding, max_qty, stop_price, target_price, risk_amount, entry_equity, naked_since_ms, naked_ms"
+)
+_CLOSED = (
+    "number, symbol, side, opened_ms, closed_ms, max_qty, entry_price, exit_price, gross, fees, funding, net,"
+    " exit_reason, risk_amount, entry_equity, naked_ms"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerTotals:
+    """Over the store's whole life, quote currency: `fees` > 0 paid, `funding` > 0 received; `trades` closed."""
+
+    gross: Decimal
+    fees: Decimal
+    funding: Decimal
+    fills: int
+    trades: int
+
+    @property
+    def net(self) -> Decimal:
+        return self.gross - self.fees + self.funding
+
+
+def cursor(conn: sqlite3.Connection) -> int:
+    """The number of the last account event taken in; 0 at first."""
+    return int(conn.execute("SELECT cursor FROM ledger WHERE id = 1").fetchone()[0])
+
+
+def set_cursor(conn: sqlite3.Connection, seq: int) -> None:
+    conn.execute("UPDATE ledger SET cursor = ? WHERE id = 1", (seq,))
+
+
+def add_fill(conn: sqlite3.Connection, fill: Fill, realised: Decimal, trade_number: int) -> bool:
+    """Enters a fill with what it realised (before fees) and its trade; False, and nothing changed, when known."""
+    known = conn.execute("SELECT 1 FROM fills WHERE execution_id = ?", (fill.execution_id,)).fetchone()
+    if known is not None:
+        return False
+    conn.execute(
+        "INSERT INTO fills (execution_id, seq, order_id, client_id, parent_id, symbol, side, qty, price, fee, at_ms,"
+        " maker, kind, reason, realised, trade_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            fill.execution_id,
+            fill.seq,
+            fill.order_id,
+            fill.client_id,
+            fill.parent_id,
+            fill.symbol,
+            fill.side.value,
+            text(fill.qty),
+            text(fill.price),
+            text(fill.fee),
+            fill.at_ms,
+            int(fill.maker),
+            fill.kind.value,
+            fill.reason,
+            text(realised),
+            trade_number,
+        ),
+    )
+    _add_totals(conn, gross=realised, fees=fill.fee, fills=1)
+    journal.append(
+        conn,
+        at_ms=fill.at_ms,
+        kind="fill",
+        actor="venue",
+        subject=fill.execution_id,
+        symbol=fill.symbol,
+        body={
+            "client_id": fill.client_id,
+            "fee": text(fill.fee),
+            "kind": fill.kind.value,
+            "order_id": fill.order_id,
+            "price": text(fill.price),
+            "qty": text(fill.qty),
+            "realised": text(realised),
+            "reason": fill.reason,
+            "side": fill.side.value,
+            "trade": trade_number,
+        },
+    )
+    return True
+
+
+def add_funding(conn: sqlite3.Connection, funding: Funding, trade_number: int | None) -> bool:
+    """Enters a funding payment; False, and nothing changed, when it is known."""
+    known = conn.execute("SELECT 1 FROM funding WHERE funding_id = ?", (funding.funding_id,)).fetchone()
+    if known is not None:
+        return False
+    conn.execute(
+        "INSERT INTO funding (funding_id, seq, symbol, rate, amount, at_ms, trade_number) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            funding.funding_id,
+            funding.seq,
+            funding.symbol,
+            text(funding.rate),
+            text(funding.amount),
+            funding.at_ms,
+            trade_number,
+        ),
+    )
+    _add_totals(conn, funding=funding.amount)
+    journal.append(
+        conn,
+        at_ms=funding.at_ms,
+        kind="funding",
+        actor="venue",
+        subject=funding.funding_id,
+        symbol=funding.symbol,
+        body={"amount": text(funding.amount), "rate": text(funding.rate), "trade": trade_number},
+    )
+    return True
+
+
+def open_trades(conn: sqlite3.Connection) -> dict[str, OpenTrade]:
+    """The open trade of each symbol that has one."""
+    rows = conn.execute(f"SELECT {_OPEN} FROM open_trades ORDER BY number").fetchall()
+    return {row[1]: _open_trade(row) for row in rows}
+
+
+def save_open_trade(conn: sqlite3.Connection, trade: OpenTrade) -> None:
+    """Writes the open trade of its symbol; the number must be the one that the symbol has, if it has one."""
+    conn.execute(
+        f"INSERT INTO open_trades ({_OPEN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (number) DO UPDATE SET lot_qty = excluded.lot_qty, lot_cost = excluded.lot_cost,"
+        " entry_qty = excluded.entry_qty, entry_cost = excluded.entry_cost, exit_qty = excluded.exit_qty,"
+        " exit_proceeds = excluded.exit_proceeds, gross = excluded.gross, fees = excluded.fees,"
+        " funding = excluded.funding, max_qty = excluded.max_qty, stop_price = excluded.stop_price,"
+        " target_price = excluded.target_price, risk_amount = excluded.risk_amount,"
+        " entry_equity = excluded.entry_equity, naked_since_ms = excluded.naked_since_ms,"
+        " naked_ms = excluded.naked_ms",
+        (
+            trade.number,
+            trade.symbol,
+            trade.side.value,
+            trade.opened_ms,
+            text(trade.lot.qty),
+            text(trade.lot.cost),
+            text(trade.entry_qty),
+            text(trade.entry_cost),
+            text(trade.exit_qty),
+            text(trade.exit_proceeds),
+            text(trade.gross),
+            text(trade.fees),
+            text(trade.funding),
+            text(trade.max_qty),
+            encoding.money(trade.stop_price),
+            encoding.money(trade.target_price),
+            encoding.money(trade.risk_amount),
+            encoding.money(trade.entry_equity),
+            trade.naked_since_ms,
+            trade.naked_ms,
+        ),
+    )
+
+
+def close_trade(conn: sqlite3.Connection, trade: ClosedTrade) -> None:
+    """Moves a trade from open to closed, and journals it."""
+    conn.execute("DELETE FROM open_trades WHERE number = ?", (trade.number,))
+    conn.execute(
+        f"INSERT INTO trades ({_CLOSED}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            trade.number,
+            trade.symbol,
+            trade.side.value,
+            trade.opened_ms,
+            trade.closed_ms,
+            text(trade.max_qty),
+            text(trade.entry_price),
+            text(trade.exit_price),
+            text(trade.gross),
+            text(trade.fees),
+            text(trade.funding),
+            text(trade.net),
+            trade.exit_reason,
+            encoding.money(trade.risk_amount),
+            encoding.money(trade.entry_equity),
+            trade.naked_ms,
+        ),
+    )
+    conn.execute("UPDATE ledger SET trades = trades + 1 WHERE id = 1")
+    journal.append(
+        conn,
+        at_ms=trade.closed_ms,
+        kind="trade",
+        actor="bot",
+        subject=f"trade:{trade.number}",
+        symbol=trade.symbol,
+        body={
+            "exit_reason": trade.exit_reason,
+            "fees": text(trade.fees),
+            "funding": text(trade.funding),
+            "gross": text(trade.gross),
+            "max_qty": text(trade.max_qty),
+            "net": text(trade.net),
+            "opened_ms": trade.opened_ms,
+            "side": trade.side.value,
+        },
+    )
+
+
+def next_trade_number(conn: sqlite3.Connection) -> int:
+    row = conn.execute(
+        "SELECT max(coalesce((SELECT max(number) FROM open_trades), 0), coalesce((SELECT max(number) FROM trades), 0))"
+    ).fetchone()
+    return int(row[0]) + 1
+
+
+def trades(conn: sqlite3.Connection, limit: int, symbol: str | None = None) -> list[ClosedTrade]:
+    """The last `limit` closed trades, newest first, of one symbol or of all."""
+    where, values = ("", ()) if symbol is None else ("WHERE symbol = ?", (symbol,))
+    rows = conn.execute(
+        f"SELECT {_CLOSED} FROM trades {where} ORDER BY number DESC LIMIT ?", (*values, limit)
+    ).fetchall()
+    return [_closed_trade(row) for row in rows]
+
+
+def totals(conn: sqlite3.Connection) -> LedgerTotals:
+    gross, fees, funding, fills, closed = conn.execute(
+        "SELECT gross, fees, funding, fills, trades FROM ledger WHERE id = 1"
+    ).fetchone()
+    return LedgerTotals(dec(gross), dec(fees), dec(funding), fills, closed)
+
+
+def realised_since(conn: sqlite3.Connection, since_ms: int) -> Decimal:
+    """Gross less fees plus funding of every event at or after `since_ms` on the venue's clock, quote currency."""
+    total = ZERO
+    for realised, fee in conn.execute("SELECT realised, fee FROM fills WHERE at_ms >= ?", (since_ms,)).fetchall():
+        total += dec(realised) - dec(fee)
+    for (amount,) in conn.execute("SELECT amount FROM funding WHERE at_ms >= ?", (since_ms,)).fetchall():
+        total += dec(amount)
+    return total
+
+
+def _open_trade(row: tuple[Any, ...]) -> OpenTrade:
+    return OpenTrade(
+        number=row[0],
+        symbol=row[1],
+        side=Side(row[2]),
+        opened_ms=row[3],
+        lot=Lot(dec(row[4]), dec(row[5])),
+        entry_qty=dec(row[6]),
+        entry_cost=dec(row[7]),
+        exit_qty=dec(row[8]),
+        exit_proceeds=dec(row[9]),
+        gross=dec(row[10]),
+        fees=dec(row[11]),
+        funding=dec(row[12]),
+        max_qty=dec(row[13]),
+        stop_price=encoding.amount(row[14]),
+        target_price=encoding.amount(row[15]),
+        risk_amount=encoding.amount(row[16]),
+        entry_equity=encoding.amount(row[17]),
+        naked_since_ms=row[18],
+        naked_ms=row[19],
+    )
+
+
+def _closed_trade(row: tuple[Any, ...]) -> ClosedTrade:
+    return ClosedTrade(
+        number=row[0],
+        symbol=row[1],
+        side=Side(row[2]),
+        opened_ms=row[3],
+        closed_ms=row[4],
+        max_qty=dec(row[5]),
+        entry_price=dec(row[6]),
+        exit_price=dec(row[7]),
+        gross=dec(row[8]),
+        fees=dec(row[9]),
+        funding=dec(row[10]),
+        net=dec(row[11]),
+        exit_reason=row[12],
+        risk_amount=encoding.amount(row[13]),
+        entry_equity=encoding.amount(row[14]),
+        naked_ms=row[15],
+    )
+
+
+def _add_totals(
+    conn: sqlite3.Connection,
+    *,
+    gross: Decimal = ZERO,
+    fees: Decimal = ZERO,
+    funding: Decimal = ZERO,
+    fills: int = 0,
+) -> None:
+    now = totals(conn)
+    conn.execute(
+        "UPDATE ledger SET gross = ?, fees = ?, funding = ?, fills = ? WHERE id = 1",
+        (text(now.gross + gross), text(now.fees + fees), text(now.funding + funding), now.fills + fills),
+    )

@@ -1,0 +1,1 @@
+"""Venues over the wire, and the manners every venue is used with: pace and retry."""
