@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tradectl.config.schema import Config
-from tradectl.domain.candle import Candle
+from tradectl.domain.candle import Candle, day_of
 from tradectl.domain.instrument import Instrument, Tier
 from tradectl.domain.order import OrderFact, OrderSide, OrderStatus, OrderType
 from tradectl.domain.position import PositionFact, Side
-from tradectl.domain.risk_state import RiskState, day_of
+from tradectl.domain.risk_state import RiskState
 from tradectl.domain.signal import Admitted, Signal, Sized, SymbolRefusal
 from tradectl.domain.snapshot import Account, Snapshot, Ticker
 from tradectl.risk import pipeline
@@ -23,6 +23,7 @@ from tradectl.risk.context import AccountContext, Costs, SymbolContext, symbol_c
 D = Decimal
 MINUTE = 60_000
 FIVE = 5 * MINUTE
+TWO_HUNDRED, ONE_THOUSAND, TEN_THOUSAND = D(200), D(1000), D(10_000)
 NOW = 1_760_000_100_000 // FIVE * FIVE + 1_000  # a second after a five-minute candle has closed
 SYMBOL = "SOLUSDT"
 
@@ -64,7 +65,7 @@ class World:
 
     def snapshot(
         self,
-        equity: Decimal = D(10_000),
+        equity: Decimal = TEN_THOUSAND,
         positions: tuple[PositionFact, ...] = (),
         orders: tuple[OrderFact, ...] = (),
         at_ms: int = NOW,
@@ -75,7 +76,9 @@ class World:
         account = Account("USDT", equity, D(0), margin, keep, equity - margin)
         return Snapshot(at_ms, account, positions, orders, 0)
 
-    def position(self, symbol: str = "BTCUSDT", notional: Decimal = D(1000), margin: Decimal = D(200)) -> PositionFact:
+    def position(
+        self, symbol: str = "BTCUSDT", notional: Decimal = ONE_THOUSAND, margin: Decimal = TWO_HUNDRED
+    ) -> PositionFact:
         price = D(100)
         return PositionFact(
             symbol, notional / price, price, price, D(0), margin, notional / 100, D(5), "isolated", None, NOW

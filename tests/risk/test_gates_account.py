@@ -74,7 +74,7 @@ def test_the_circuit_breaker_keeps_the_background_wording(world):
     verdict = circuit_breaker.check(account, world.symbol)
     assert not verdict.passed and verdict.tag is Tag.SAFETY_CIRCUIT_BREAKER
     assert verdict.sentence == "3 consecutive losses (limit=3)"
-    assert (verdict.value, verdict.limit, verdict.headroom) == (3, 3, 0)
+    assert (verdict.value, verdict.limit, verdict.headroom) == (D(3), D(3), D(0))
 
 
 @pytest.mark.parametrize(("limit", "passed"), [(None, True), (4, True), (3, False), (2, False)])
@@ -167,4 +167,5 @@ def test_every_passing_verdict_of_a_limit_carries_value_limit_and_headroom(world
     }
     for verdict in pipeline.before_data(world.account(knobs), world.symbol)[2:]:
         assert verdict.passed and verdict.unit and verdict.sentence
+        assert verdict.limit is not None and verdict.value is not None
         assert verdict.headroom == verdict.limit - verdict.value

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -32,7 +34,7 @@ def test_an_entry_passes_every_gate_in_the_tables_order(world):
 
 
 # What makes one gate refuse, by what it changes: knobs, account, symbol context or signal.
-FAULTS = {
+FAULTS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
     "enabled": ("knobs", lambda w: {"perps.enabled": False}),
     "latches": ("account", lambda w: {"latches": (Latch(LatchName.PAUSE, "", "ann", 1, "lunch"),)}),
     "circuit_breaker": ("knobs", lambda w: {"perps.consecutive_loss_limit": 2}),
@@ -56,7 +58,7 @@ FAULTS = {
 @settings(max_examples=150, deadline=None)
 @given(faults=st.sets(st.sampled_from(sorted(FAULTS)), min_size=1))
 def test_the_first_refusal_in_the_tables_order_ends_it(world, faults):
-    changes: dict[str, dict] = {"knobs": {}, "account": {}, "ctx": {}, "signal": {}}
+    changes: dict[str, dict[str, Any]] = {"knobs": {}, "account": {}, "ctx": {}, "signal": {}}
     for fault in faults:
         kind, change = FAULTS[fault]
         changes[kind].update(change(world))

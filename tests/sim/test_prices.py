@@ -7,11 +7,13 @@ import subprocess
 import sys
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from statistics import mean, pstdev
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tradectl.domain.candle import Candle
 from tradectl.domain.instrument import Instrument, Tier
 from tradectl.sim.prices import (
@@ -91,7 +93,7 @@ def test_another_process_draws_the_same_bars() -> None:
         "from test_prices import draw, path_model, instrument, FIVE_MINUTES\n"
         "print(draw(path_model(7, instrument(), FIVE_MINUTES), 400)[0][-1])"
     )
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    root = str(Path(__file__).resolve().parents[2])
     shown = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True,
                            env={**os.environ, "PYTHONHASHSEED": "99", "PYTHONPATH": root}).stdout  # fmt: skip
     assert shown.strip() == str(draw(path_model(7, instrument(), FIVE_MINUTES), 400)[0][-1])

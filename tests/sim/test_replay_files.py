@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from market_data import candle_folder
+
 from tradectl.domain.candle import Candle
 from tradectl.errors import ConfigError, NotAvailable
 from tradectl.sim.replay import FileName, TradeSeries, load_replay

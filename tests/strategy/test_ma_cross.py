@@ -26,7 +26,12 @@ def candles(*closes) -> list[Candle]:
 def test_fast_crossing_above_slow_is_a_long_signal_at_the_last_close():
     signal = MaCross(2, 3).evaluate("SOLUSDT", candles(10, 9, 8, 12))
     assert isinstance(signal, Signal)
-    assert (signal.side, signal.confidence, signal.entry, signal.candle_open_ms) == (Side.LONG, D("0.70"), 12, 900_000)
+    assert (signal.side, signal.confidence, signal.entry, signal.candle_open_ms) == (
+        Side.LONG,
+        D("0.70"),
+        D(12),
+        900_000,
+    )
     assert signal.reasons[0] == "fast_crossed_above_slow" and signal.stop is None
 
 

@@ -15,7 +15,6 @@ from typer.core import TyperOption
 
 ENV_CONFIG = "TRADECTL_CONFIG"
 ENV_STATE = "TRADECTL_STATE"
-ENV_OPERATOR = "TRADECTL_OPERATOR"
 
 
 @dataclass(slots=True)
@@ -62,11 +61,11 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def operator_name() -> str:
-    """Who acts, for the journal (promise 11): TRADECTL_OPERATOR, else the person behind sudo, else the login."""
-    for name in (ENV_OPERATOR, "SUDO_USER", "LOGNAME", "USER"):
-        if found := os.environ.get(name, "").strip():
+    """Who acts, for the journal (promise 11): the person behind sudo, else the login. The fence names them alike."""
+    for name in ("SUDO_USER", "USER", "LOGNAME"):
+        if found := os.environ.get(name):
             return found
-    return f"uid-{os.getuid()}"
+    return f"uid {os.getuid()}"
 
 
 def invocation(ctx: typer.Context) -> Invocation:
@@ -122,5 +121,5 @@ def shared_options() -> list[TyperOption]:
         option("--json", is_flag=True, default=False, help="Answer as JSON with a versioned schema."),
         option("--no-color", is_flag=True, default=False, help="Plain text. [env: NO_COLOR]"),
         option("-v", "--verbose", count=True, type=int, default=0, help="Say more; repeat for still more."),
-        option("--yes", is_flag=True, default=False, help="Do not ask; every check stays."),
+        option("-y", "--yes", is_flag=True, default=False, help="Do not ask; every check stays."),
     ]  # fmt: skip

@@ -10,6 +10,7 @@ What reaches this place ends as follows:
 """
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from tradectl.errors import ExitCode, TradectlError
 PROGRAM = "tradectl"
 INTERRUPTED = 130
 PIPE_CLOSED = 141
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _COMPLETION = "_TRADECTL_COMPLETE"
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]  # the parser's base of every usage error; it has no public name
 
@@ -120,6 +122,8 @@ def _guarded(given: Given) -> int:
         _tell_usage(given, error)
         return ExitCode.USAGE
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
+            raise  # a stream, not a file we opened: the answer itself could not be written
         summary = crash.redact(f"{type(error).__name__}: {error}".splitlines()[0])
         line = f"tradectl failed: {summary}; this is a fault of the tool, {crash.record(error, given.argv)}"
         _tell(given, "ToolError", [line], ExitCode.USAGE, {"what": line})

@@ -145,7 +145,7 @@ def _number(node: Leaf, wanted: Any, fact: Knob, name: str) -> Decimal | int:
     number = Decimal(digits.replace("_", ""))
     if percent:
         if fact.unit != "fraction":
-            raise Bad(Fault(node.place, f"{name} is a percentage", f"it is in {fact.unit}", "write the plain number"))
+            raise Bad(Fault(node.place, f"{name} is a percentage", f"{_measure(fact)} is meant", "write it without %"))
         number = number.scaleb(-2)
     elif fact.unit == "fraction" and number >= 1 and not re.search(r"[.eE]", digits):
         low, high = money_text(number / 100), money_text(number * 100)
@@ -191,12 +191,20 @@ def _bound_hint(number: Decimal, fact: Knob) -> str:
     return f"write a number {bounds(fact)}"
 
 
+def _measure(fact: Knob) -> str:
+    """What is to be written, in words."""
+    if fact.unit == "fraction":
+        return "a fraction such as 0.05, or 5%"
+    in_unit = fact.unit in ("seconds", "ms", "minutes", "hours", "bars")
+    return f"one number of {fact.unit}" if in_unit else "one number"
+
+
 def _number_hint(words: str, fact: Knob) -> str:
     low = words.lower()
     if re.fullmatch(r"[0-9]+(:[0-9.]+)+", words):
-        return f"write one number in {fact.unit}; {words} is a time of day to some and a ratio to others"
+        return f"write {_measure(fact)}; {words} is a time of day to some and a ratio to others"
     if low in _TRUE | _FALSE:
-        return f"{words} is a switch; a number in {fact.unit} is meant"
+        return f"{words} is a switch; write {_measure(fact)}"
     if re.fullmatch(r"[+-]?0[xob][0-9a-f_]+", low):
         return "write it in decimal digits"
     if low.lstrip("+-.") in ("nan", "inf", "infinity"):
@@ -206,8 +214,8 @@ def _number_hint(words: str, fact: Knob) -> str:
     if re.fullmatch(r"[+-]?[0-9]+,[0-9]+", words):
         return f"write {words.replace(',', '.')}"
     if re.fullmatch(r"[0-9.]+ ?[a-z]+", low):
-        return f"write the number alone; it is in {fact.unit}"
-    return f"write a number in {fact.unit}, {bounds(fact)}".rstrip(", ")
+        return f"write {_measure(fact)}, without letters"
+    return f"write {_measure(fact)}, {bounds(fact)}".rstrip(", ")
 
 
 def bare_mapping(node: Node, name: str) -> Branch:

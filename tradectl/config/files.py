@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import stat
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from tradectl.config.place import Fault, Place
 MAX_BYTES = 1024 * 1024
 MAX_LINE = 8192  # parsers take quadratic time on some endless lines
 
-_CONTROL = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_C0, _DEL_AND_C1, _NONCHARACTERS = range(0x20), range(0x7F, 0xA0), (0xFFFE, 0xFFFF)
+_ALLOWED = "\t\n"
 
 
 def read_text(path: str) -> str | Fault:
@@ -48,12 +48,13 @@ def _decode(raw: bytes, path: str) -> str | Fault:
             hint="save it as UTF-8",
         )
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    odd = _CONTROL.search(text)
+    odd = [letter for letter in set(text) if _is_control(letter)]
     if odd:
+        first = min(text.index(letter) for letter in odd)
         return Fault(
-            _place_at(text, odd.start(), path),
+            _place_at(text, first, path),
             "holds a control character",
-            why=f"U+{ord(odd.group()):04X}; is it a binary file?",
+            why=f"U+{ord(text[first]):04X}; is it a binary file?",
             hint="remove it",
         )
     for number, line_text in enumerate(text.split("\n"), 1):
@@ -62,6 +63,11 @@ def _decode(raw: bytes, path: str) -> str | Fault:
                 Place(path, number, MAX_LINE), f"has a line of more than {MAX_LINE} characters", hint="break the line"
             )
     return text
+
+
+def _is_control(letter: str) -> bool:
+    code = ord(letter)
+    return letter not in _ALLOWED and (code in _C0 or code in _DEL_AND_C1 or code in _NONCHARACTERS)
 
 
 def _place_at(text: str, position: int, path: str) -> Place:

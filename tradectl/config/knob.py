@@ -46,7 +46,7 @@ class Knob:
 class Section(BaseModel):
     """A group of knobs. Frozen: a running bot's limits do not change under it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def knob(
@@ -82,8 +82,16 @@ def knob(
         says=says,
     )
     bounds: dict[str, Any] = {"gt": above, "ge": low, "le": high}
-    kept = {name: Decimal(bound) for name, bound in bounds.items() if bound is not None}
+    # The bounds of a list or table hold for each entry, which pydantic cannot be told here.
+    kept = {
+        name: Decimal(bound) for name, bound in bounds.items() if bound is not None and unit not in ("list", "table")
+    }
     return Field(default=default, json_schema_extra={"knob": fact}, **kept)  # type: ignore[call-overload]
+
+
+def group(section: type[Section]) -> Any:
+    """A group of knobs within a group, with all its defaults."""
+    return Field(default_factory=section)
 
 
 def camel(snake: str) -> str:

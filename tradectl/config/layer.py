@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin
 
@@ -67,6 +68,8 @@ class _Walk:
         names = {spelled: name for name in model.model_fields for spelled in (name, camel(name))}
         written: dict[str, Key] = {}
         for key, node in branch.items:
+            if key.refused:
+                continue
             first = written.setdefault(key.text, key)
             if first is not key:
                 self.fault(key.place, f"{_key(key)} is written twice", f"first at {first.place}", "keep one of them")
@@ -88,28 +91,31 @@ class _Walk:
                     self.section(bare_mapping(node, key_of(path)), info.annotation, path)  # type: ignore[arg-type]
                 return
             wanted, _ = optional(info.annotation)
-            if unit_of_table(wanted):
+            if is_table(wanted):
                 self._table(bare_mapping(node, key_of(path)), get_args(wanted)[1], fact, path)
+            elif not self._claim(path, key):
+                return
             elif get_origin(wanted) is tuple and is_section(get_args(wanted)[0]):
-                self._keep(path, key, self._sections(node, get_args(wanted)[0], path))
+                self.layer.values[path] = self._sections(node, get_args(wanted)[0], path)
             else:
-                self._keep(path, key, value(node, info.annotation, fact, key_of(path)))
+                self.layer.values[path] = value(node, info.annotation, fact, key_of(path))
         except Bad as bad:
             self.fault(bad.fault.place, bad.fault.what, bad.fault.why, bad.fault.hint)
         except AlreadyFaulted:
             return
 
-    def _keep(self, path: Path, key: Key, found: Any) -> None:
-        if path in self.layer.values:
+    def _claim(self, path: Path, key: Key) -> bool:
+        """True for the first key that sets this knob in the file; says so otherwise."""
+        if path in self.layer.places:
             self.fault(
                 key.place,
                 f"two values for one knob: {key_of(path)}",
                 f"the other is at {self.layer.places[path]}",
                 "keep one of them",
             )
-            return
-        self.layer.values[path] = found
+            return False
         self.layer.places[path] = key.place
+        return True
 
     def _table(self, branch: Branch, inner: Any, fact: Knob, path: Path) -> None:
         """A table whose keys are the operator's: symbol → group, or tier → number."""
@@ -117,6 +123,8 @@ class _Walk:
             raise Bad(Fault(branch.place, f"{key_of(path)} has more than {MAX_TABLE} entries"))
         written: dict[str, Key] = {}
         for key, node in branch.items:
+            if key.refused:
+                continue
             first = written.setdefault(key.text, key)
             if first is not key:
                 self.fault(key.place, f"{_key(key)} is written twice", f"first at {first.place}", "keep one of them")
@@ -127,11 +135,14 @@ class _Walk:
                     key.place, f"{_key(key)} cannot be a key of {key_of(path)}", f"it is {fact.says or 'a name'}"
                 )
             elif is_section(inner):
-                self._keep((*path, key.text), key, {})
+                if self._claim((*path, key.text), key):
+                    self.layer.values[*path, key.text] = {}
                 self._entry(node, inner, (*path, key.text))
             else:
                 try:
-                    self._keep((*path, key.text), key, value(node, inner, fact, key_of((*path, key.text))))
+                    if self._claim((*path, key.text), key):
+                        here = (*path, key.text)
+                        self.layer.values[here] = value(node, inner, fact, key_of(here))
                 except Bad as bad:
                     self.fault(bad.fault.place, bad.fault.what, bad.fault.why, bad.fault.hint)
                 except AlreadyFaulted:
@@ -200,7 +211,10 @@ class _Walk:
             symbols: list[str] = []
             for each in lists:
                 symbols += self._symbols(each)
-            self._keep(("market", "candidate_symbols"), name, tuple(dict.fromkeys(symbols)))
+            candidates = ("market", "candidate_symbols")
+            if not self._claim(candidates, name):
+                continue
+            self.layer.values[candidates] = tuple(dict.fromkeys(symbols))
             self.layer.notices.append(
                 f"{name.place}: coin_universe.{name.text} is read as market.candidate_symbols"
                 " (tiers are decided by volume now): write it there"
@@ -213,7 +227,7 @@ class _Walk:
             return []
         found: list[str] = []
         for item in node.items:
-            pair = re.fullmatch(r"([A-Z0-9]{1,20})(?:/?(USDT|USD)(?::[A-Z]+)?)?", getattr(item, "text", ""))
+            pair = re.fullmatch(r"([A-Z0-9]{1,20}?)(?:/?(USDT|USD)(?::[A-Z]+)?)?", getattr(item, "text", ""))
             if pair is None or not re.search("[A-Z]", pair.group(1)):
                 self.fault(item.place, f"{shown(getattr(item, 'text', ''))} is no symbol", "", "write it like BTC/USD")
                 continue
@@ -236,9 +250,9 @@ class _Walk:
             )
 
 
-def unit_of_table(wanted: Any) -> bool:
+def is_table(wanted: Any) -> bool:
     """True for a Mapping annotation."""
-    return get_origin(wanted) is not None and len(get_args(wanted)) == 2 and get_args(wanted)[0] is str
+    return get_origin(wanted) is Mapping
 
 
 def _key(key: Key) -> str:

@@ -55,16 +55,17 @@ def suggest(path: tuple[str, ...], within: type[Section] | None = None) -> str:
 
     last = snake(path[-1])[:LONGEST]
     if within is not None:
-        near = get_close_matches(last, list(within.model_fields), 1, 0.7)
+        near = get_close_matches(last, list(within.model_fields), 1, 0.75)
         if near:
             return key_of((*path[:-1], near[0]))
     known = {".".join(each): text for each, text in spelling().items()}
-    exact = [text for dotted, text in known.items() if dotted.rsplit(".", 1)[-1] == last]
-    if exact:
-        return exact[0]
-    near = get_close_matches(snake(".".join(path))[: 2 * LONGEST], list(known), 1, 0.7)
+    squashed = last.replace("_", "")
+    for dotted, text in known.items():
+        if dotted.rsplit(".", 1)[-1].replace("_", "") == squashed:
+            return text
+    near = get_close_matches(snake(".".join(path))[: 2 * LONGEST], list(known), 1, 0.75)
     if near:
         return known[near[0]]
     ends = {dotted.rsplit(".", 1)[-1]: text for dotted, text in known.items()}
-    near = get_close_matches(last, list(ends), 1, 0.75)
+    near = get_close_matches(last, list(ends), 1, 0.8)
     return ends[near[0]] if near else ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tradectl.config.knob import Section, knob
+from tradectl.config.knob import Section, group, knob
 from tradectl.config.section_machine import (
     Alerts,
     Engine,
@@ -36,23 +36,23 @@ class Config(Section):
         pattern=r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}",
         says="up to 32 letters, digits, - and _",
     )
-    state: State = State()
-    engine: Engine = Engine()
-    venue: Venue = Venue()
-    perps: Perps = Perps()
-    trading: Trading = Trading()
-    risk_management: RiskManagement = RiskManagement()
-    risk: Risk = Risk()
-    exits: Exits = Exits()
-    safety: Safety = Safety()
-    ess: Ess = Ess()
-    execution: Execution = Execution()
-    market: Market = Market()
-    alerts: Alerts = Alerts()
-    policy: Policy = Policy()
-    live_limited: LiveLimited = LiveLimited()
-    sim: Sim = Sim()
-    log: LogKnobs = LogKnobs()
+    state: State = group(State)
+    engine: Engine = group(Engine)
+    venue: Venue = group(Venue)
+    perps: Perps = group(Perps)
+    trading: Trading = group(Trading)
+    risk_management: RiskManagement = group(RiskManagement)
+    risk: Risk = group(Risk)
+    exits: Exits = group(Exits)
+    safety: Safety = group(Safety)
+    ess: Ess = group(Ess)
+    execution: Execution = group(Execution)
+    market: Market = group(Market)
+    alerts: Alerts = group(Alerts)
+    policy: Policy = group(Policy)
+    live_limited: LiveLimited = group(LiveLimited)
+    sim: Sim = group(Sim)
+    log: LogKnobs = group(LogKnobs)
 
     def store_path(self, environment: str) -> Path:
         """`state.path` with the account and the environment (paper, testnet or live) filled in."""

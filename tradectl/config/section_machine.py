@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Literal
 
-from tradectl.config.knob import Section, knob
+from tradectl.config.knob import Section, group, knob
 from tradectl.config.section_trading import SYMBOL, SYMBOL_SAYS
 
 D = Decimal
@@ -99,7 +99,7 @@ class Venue(Section):
         low=0,
         high=60000,
     )
-    rate: Rate = Rate()
+    rate: Rate = group(Rate)
 
 
 class Execution(Section):
@@ -108,11 +108,11 @@ class Execution(Section):
         "list",
         "waits between the tries of a failed read",
         step="venue retry",
-        low=None,
-        available=False,
+        low=0,
+        high=60,
     )
     symbol_spacing_ms: int = knob(
-        500, "ms", "pause between the orders of two symbols", step="execution", low=0, high=60000, available=False
+        500, "ms", "pause between the orders of two symbols", step="execution", low=0, high=60000
     )
 
 
@@ -134,7 +134,7 @@ class Market(Section):
     max_spread_pct: Decimal = knob(
         D("0.01"), "fraction", "no entry while the spread is wider", step="gate spread", above=0, high=1
     )
-    tiers: Tiers = Tiers()
+    tiers: Tiers = group(Tiers)
 
 
 class Alerts(Section):
@@ -142,10 +142,9 @@ class Alerts(Section):
         300,
         "seconds",
         "one alert per type and symbol in this time",
-        step="alert routing",
+        step="alert sink",
         low=0,
         high=86400,
-        available=False,
     )
     urgent: tuple[str, ...] = knob(
         ("KILL_SWITCH", "SYSTEM_HALTED", "AUTO_RECOVERY", "ESS_TRIPPED", "NAKED_POSITION"),

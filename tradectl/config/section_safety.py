@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Literal
 
-from tradectl.config.knob import Section, knob
+from tradectl.config.knob import Section, group, knob
 
 D = Decimal
 
@@ -69,8 +69,8 @@ class Safety(Section):
         low=1,
         high=86400,
     )
-    protection: Protection = Protection()
-    auto_recovery: AutoRecovery = AutoRecovery()
+    protection: Protection = group(Protection)
+    auto_recovery: AutoRecovery = group(AutoRecovery)
 
 
 class Ess(Section):
@@ -83,7 +83,7 @@ class Ess(Section):
     cooldown_minutes: int = _ess(
         15, "minutes", "how long it cools down before an operator may re-arm it", low=0, high=10080
     )
-    allow_manual_reset: bool = _ess(True, "switch", "false: re-arming also needs a config change")
+    allow_manual_reset: bool = _ess(True, "switch", "whether an operator may re-arm it without a config change")
 
 
 class Policy(Section):

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Literal
 
-from tradectl.config.knob import Section, knob
+from tradectl.config.knob import Section, group, knob
 
 Interval = Literal["1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d"]
 D = Decimal
@@ -29,7 +29,10 @@ class MtfAtr(Section):
 
 class Perps(Section):
     enabled: bool = _perps(
-        True, "switch", "false: the bot starts and protects, and places no entries", step="cycle: enabled"
+        True,
+        "switch",
+        "whether entries are placed; if not, the bot starts, says so and protects",
+        step="cycle: enabled",
     )
     use_testnet: bool = _perps(
         True,
@@ -138,7 +141,7 @@ class Perps(Section):
     use_multi_tf_atr_strategy: bool = _perps(
         False, "switch", "trade mtf_atr instead of ma_cross", step="strategy choice", available=False
     )
-    mtf_atr: MtfAtr = MtfAtr()
+    mtf_atr: MtfAtr = group(MtfAtr)
 
 
 class Trading(Section):
@@ -174,7 +177,7 @@ class CrisisMode(Section):
 
 
 class RiskManagement(Section):
-    crisis_mode: CrisisMode = CrisisMode()
+    crisis_mode: CrisisMode = group(CrisisMode)
 
 
 class Confidence(Section):
@@ -211,7 +214,7 @@ class Risk(Section):
         high=20,
     )
     max_concurrent_positions: int = knob(
-        10, "count", "positions and pending entries at one time", step="gate occupied", low=1, high=1000
+        10, "count", "positions and pending entries at one time", step="gate position_count", low=1, high=1000
     )
     min_notional_viable: Decimal = knob(
         D(10), "quote", "smaller trades are refused as dust, after the caps", step="sizing: min_notional", low=0
@@ -220,7 +223,7 @@ class Risk(Section):
         D(30), "leverage", "leverage used at most, whatever perps.leverage says", step="sizing caps", low=1, high=125
     )
     max_leverage_by_tier: Mapping[str, Decimal] = knob(
-        {}, "table", "leverage used at most, per liquidity tier", step="sizing caps", low=None, available=False
+        {}, "table", "leverage used at most, per liquidity tier", step="sizing caps", low=1, high=125, available=False
     )
     max_position_usd: Decimal | None = knob(
         None, "usd", "margin of one position at most, in dollars", step="sizing caps", above=0
@@ -228,9 +231,9 @@ class Risk(Section):
     min_position_usd: Decimal | None = knob(
         None, "usd", "margin of one position at least, in dollars", step="sizing caps", above=0
     )
-    confidence: Confidence = Confidence()
+    confidence: Confidence = group(Confidence)
     signal_cooldown_hours: Decimal = knob(
-        D(4), "hours", "pause of a symbol after a signal", step="gate cooldown", low=0, high=8760, available=False
+        D(4), "hours", "pause of a symbol after a signal", step="gate cooldown", low=0, high=8760
     )
     partial_close_cooldown_seconds: int = knob(
         0,

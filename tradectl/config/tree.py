@@ -17,8 +17,11 @@ Form = Literal["plain", "quoted", "other", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Key:
+    """`refused`: it was faulted where it was read, together with its value."""
+
     text: str
     place: Place
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,16 +26,19 @@ class _TooDeep(Exception):
 class _Frame:
     """A mapping or list being read."""
 
-    __slots__ = ("items", "key", "mapping", "pairs", "place")
+    __slots__ = ("items", "key", "mapping", "pairs", "place", "refused")
 
-    def __init__(self, mapping: bool, place: Place) -> None:
+    def __init__(self, mapping: bool, place: Place, refused: bool) -> None:
         self.mapping = mapping
         self.place = place
+        self.refused = refused
         self.pairs: list[tuple[Key, Node]] = []
         self.items: list[Node] = []
         self.key: Key | None = None
 
     def done(self) -> Node:
+        if self.refused:
+            return Leaf("", "refused", self.place)
         return Branch(tuple(self.pairs), self.place) if self.mapping else Series(tuple(self.items), self.place)
 
 
@@ -57,10 +60,10 @@ class _Reader:
             case yaml.ScalarEvent():
                 self._add(self._scalar(event))
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
-                self._checked(event)
+                clean = self._checked(event)
                 if len(self.stack) >= MAX_DEPTH:
                     raise _TooDeep(self.place(event))
-                self.stack.append(_Frame(isinstance(event, yaml.MappingStartEvent), self.place(event)))
+                self.stack.append(_Frame(isinstance(event, yaml.MappingStartEvent), self.place(event), not clean))
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                 self._add(self.stack.pop().done())
 
@@ -91,12 +94,10 @@ class _Reader:
             frame.pairs.append((frame.key, node))
             frame.key = None
         elif isinstance(node, Leaf):
-            frame.key = Key(node.text, node.place)
-            if node.form == "refused":
-                frame.key = Key("", node.place)
+            frame.key = Key(node.text, node.place, refused=node.form == "refused")
         else:
             self.faults.append(Fault(node.place, "a list or mapping is no key", hint="write a name before the colon"))
-            frame.key = Key("", node.place)
+            frame.key = Key("", node.place, refused=True)
 
 
 def _short_tag(tag: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from tradectl.operations.times import ago, span
 from tradectl.store import files, lease
@@ -18,8 +18,7 @@ class Life(StrEnum):
     NOT_RUNNING = "NOT RUNNING"
 
 
-@dataclass(frozen=True, slots=True)
-class BotLife:
+class BotLife(NamedTuple):
     """Wall times in ms; None where there is nothing to say."""
 
     status: Life

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 
 from tradectl.domain.candle import DAY_MS, HOUR_MS, MINUTE_MS, utc_text
 from tradectl.errors import UsageError
@@ -43,6 +42,8 @@ def parse_since(typed: str, now_ms: int) -> int:
     compact = typed.strip().lower().replace(" ", "")
     if _SPAN.fullmatch(compact):
         return now_ms - sum(int(count) * _UNITS_MS[unit] for count, unit in _PART.findall(compact))
+    from datetime import UTC, datetime  # kept out of the pages that only show ages
+
     try:
         moment = datetime.fromisoformat(typed.strip())
     except ValueError:

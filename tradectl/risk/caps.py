@@ -72,7 +72,8 @@ class CapRule:
 def rules(ctx: SymbolContext, terms: Terms) -> Iterator[CapRule]:
     """The caps of this entry, in the order they are applied; those not set are left out."""
     account = ctx.account
-    config, snapshot, equity = account.config, account.snapshot, account.equity
+    config, snapshot = account.config, account.snapshot
+    equity = account.equity - account.pending_cost
     risk, margin, cost = config.risk, terms.margin_per_unit, terms.cost_per_unit
 
     def share(name: str, label: str, held: Decimal, per_unit: Decimal, limit: Decimal) -> CapRule:
@@ -98,7 +99,7 @@ def rules(ctx: SymbolContext, terms: Terms) -> Iterator[CapRule]:
     yield CapRule(
         "available_margin",
         "available balance used",
-        account.pending_margin,
+        account.pending_margin + account.pending_cost,
         margin + terms.high * terms.fee,
         snapshot.account.available,
     )

@@ -57,6 +57,8 @@ class AccountContext:
     disagreements: Mapping[str, str] = field(default_factory=lambda: _NO_WORDS)  # symbol → what the books disagree on
     pending_margin: Decimal = ZERO  # of entries sent or unknown that the snapshot does not show yet
     pending_notional: Decimal = ZERO
+    pending_cost: Decimal = ZERO  # what their fees and slippage may take off equity
+    pending_risk: Decimal = ZERO  # their loss at their stops, costs included
     pending_symbols: frozenset[str] = frozenset()
     signalled_ms: Mapping[str, int] = field(default_factory=lambda: _NO_TIMES)  # symbol → last signal acted upon
     partially_closed_ms: Mapping[str, int] = field(default_factory=lambda: _NO_TIMES)  # symbol → last partial close
@@ -116,12 +118,21 @@ def symbol_context(
 
 
 def with_pending(account: AccountContext, sized: Sized) -> AccountContext:
-    """The account with an entry just sent counted as if it were filled, for the symbols that follow in the cycle."""
+    """The account with an entry just sent counted as if it were filled, for the symbols that follow in the cycle.
+
+    Costs are those of the reference price and the slippage allowed; a mark that strays further from the last price
+    than that within one cycle is not foreseen.
+    """
     symbol = sized.admitted.signal.symbol
+    fee, slippage = max(account.costs.taker_fee, ZERO), max(account.costs.slippage, ZERO)
+    dearest = 1 + slippage
+    cost = sized.notional * (fee * dearest + 2 * slippage)
     return replace(
         account,
-        pending_margin=account.pending_margin + sized.initial_margin,
-        pending_notional=account.pending_notional + sized.notional,
+        pending_margin=account.pending_margin + sized.initial_margin * dearest,
+        pending_notional=account.pending_notional + sized.notional * dearest,
+        pending_cost=account.pending_cost + cost,
+        pending_risk=account.pending_risk + sized.risk_amount + 2 * cost,
         pending_symbols=account.pending_symbols | {symbol},
         session_entries=account.session_entries + 1,
         in_doubt={**account.in_doubt, symbol: account.in_doubt.get(symbol, 0) + 1},

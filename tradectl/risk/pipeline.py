@@ -94,13 +94,18 @@ def admit(ctx: SymbolContext, signal: Signal, verdicts_so_far: tuple[Verdict, ..
     """Gates 10 and 11 on a real signal. `verdicts_so_far` are those of `before_data` and `with_data`, in order.
 
     A refusal among them is answered with that refusal. Raises ValueError when one is missing: no gate is skipped.
+    The account's own gates answer once more, with `ctx.account` as it is now: what was sent for another symbol since
+    they were asked counts (promise 8).
     """
     for index, verdict in enumerate(verdicts_so_far):
         if not verdict.passed:
             return SymbolRefusal(ctx.symbol, verdicts_so_far[: index + 1], signal)
     if tuple(verdict.gate for verdict in verdicts_so_far) != _BEFORE_SIGNAL:
         raise ValueError("a signal is admitted only after every gate before it has answered, in order")
-    verdicts = list(verdicts_so_far)
+    now = before_data(ctx.account, ctx.symbol)
+    if refused(now):
+        return SymbolRefusal(ctx.symbol, now, signal)
+    verdicts = [*now, *verdicts_so_far[len(now) :]]
     for gate in ON_SIGNAL:
         verdict = gate(ctx, signal)
         verdicts.append(verdict)

@@ -125,6 +125,7 @@ def _apply_caps(
 ) -> tuple[Decimal, tuple[Cap, ...], tuple[Verdict, ...]]:
     """The quantity left after every cap, the caps that bound, and a verdict per cap; the last one may refuse."""
     account, currency = ctx.account, ctx.instrument.quote
+    equity_left = account.equity - account.pending_cost
     qty = wanted
     bound: list[Cap] = []
     passed: list[caps.CapRule] = []
@@ -141,7 +142,7 @@ def _apply_caps(
             sentence = f"{rule.label} (limit={limit}): size capped from {before:.2f} to {after:.2f} {currency}"
             bound.append(Cap(rule.name, sentence, before, after))
             qty = most
-    verdicts = [rule.verdict(qty, account.equity, terms.cost_per_unit) for rule in passed]
+    verdicts = [rule.verdict(qty, equity_left, terms.cost_per_unit) for rule in passed]
     if refusal is not None:
         verdicts.append(refusal)
     return qty, tuple(bound), tuple(verdicts)

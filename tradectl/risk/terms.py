@@ -25,6 +25,7 @@ class Terms:
     reference: Decimal  # what a market order expects: the ask for a long, the bid for a short
     high: Decimal  # no fill and no mark of the entry lies above this
     low: Decimal  # nor below this
+    nearest: Decimal  # the quoted price closest to the stop: a stop beyond it would fire at once
     leverage: Decimal
     fee: Decimal
     slippage: Decimal
@@ -55,6 +56,7 @@ def terms_of(ctx: SymbolContext, side: Side) -> Terms:
         reference=reference,
         high=max(quotes, default=ZERO) * (ONE + slippage),
         low=min(quotes, default=ZERO) * (ONE - slippage),
+        nearest=(min if side is Side.LONG else max)(quotes, default=ZERO),
         leverage=leverage_for(ctx),
         fee=max(costs.taker_fee, ZERO),
         slippage=slippage,

@@ -18,6 +18,12 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 from tradectl.domain.money import text
 
 T = TypeVar("T")
+
+
+class CodecError(ValueError):
+    """Text that was not written for the type it is read as."""
+
+
 Coder = Callable[[Any], Any]
 
 
@@ -27,11 +33,11 @@ def encode(kind: type[T], value: T) -> str:
 
 
 def decode(kind: type[T], body: str) -> T:
-    """The value back. Raises ValueError on text that was not written for this type."""
+    """The value back. Raises CodecError on text that was not written for this type."""
     try:
         return cast(T, _coders(kind)[1](json.loads(body)))
-    except (TypeError, KeyError, IndexError, ArithmeticError) as error:
-        raise ValueError(f"not a {getattr(kind, '__name__', kind)}: {body[:120]}") from error
+    except (AttributeError, TypeError, LookupError, ValueError, ArithmeticError) as error:
+        raise CodecError(f"not a {getattr(kind, '__name__', kind)}: {body[:120]}") from error
 
 
 def _same(value: Any) -> Any:

@@ -15,8 +15,8 @@ from tradectl.domain.candle import HOUR_MS, INTERVALS_MS, Candle
 from tradectl.domain.money import ZERO
 from tradectl.errors import ConfigError
 from tradectl.sim.ops import AdvanceBars, ApplyFunding, MarketBar, Op
+from tradectl.sim.path import POINTS, point_ms
 from tradectl.sim.prices import Anchor, PathModel, anchors_text, first_anchor, next_bar
-from tradectl.sim.replay import TradeSeries
 
 FUNDING_EVERY_MS = 8 * HOUR_MS
 WARMUP_CANDLES = 300  # closed candles of the traded interval before a generated market opens
@@ -117,11 +117,10 @@ def wider_interval(interval: str, base_ms: int) -> int:
 
 def bar_ops(bars: tuple[MarketBar, ...], fundings: Sequence[tuple[int, Rates]]) -> tuple[Op, ...]:
     """One base candle as operations: funding due at its opening first, funding inside it between the bar's points."""
-    opened, interval = bars[0].open_ms, bars[0].interval_ms
     if not fundings:
         return (AdvanceBars(bars),)
-    # Instants of the bar's four points; funding at time t is paid before the first point at or after t.
-    points = (opened, opened + interval // 4, opened + interval // 2, opened + interval - 1)
+    # Funding at time t is paid before the first point of the path at or after t.
+    points = [point_ms(bars[0], phase) for phase in range(POINTS)]
     ops: list[Op] = []
     done = 0
     for at_ms, rates in fundings:
@@ -130,12 +129,12 @@ def bar_ops(bars: tuple[MarketBar, ...], fundings: Sequence[tuple[int, Rates]]) 
             ops.append(AdvanceBars(bars, tuple(range(done, reach))))
             done = reach
         ops.append(ApplyFunding(at_ms, rates))
-    if done < 4:
-        ops.append(AdvanceBars(bars, tuple(range(done, 4))))
+    if done < POINTS:
+        ops.append(AdvanceBars(bars, tuple(range(done, POINTS))))
     return tuple(ops)
 
 
-def _grid_times(from_ms: int, before_ms: int) -> range:
+def grid_times(from_ms: int, before_ms: int) -> range:
     """00:00, 08:00 and 16:00 UTC in [from, before)."""
     return range(-(-from_ms // FUNDING_EVERY_MS) * FUNDING_EVERY_MS, before_ms, FUNDING_EVERY_MS)
 
@@ -176,10 +175,10 @@ class GeneratedFeed:
         index = (market_ms - self._origin_ms) // self.interval_ms
         open_ms = self._origin_ms + index * self.interval_ms
         bars = tuple(
-            _market_bar(symbol, self.interval_ms, track.bar(index, self._origin_ms), None)
+            market_bar(symbol, self.interval_ms, track.bar(index, self._origin_ms), None)
             for symbol, track in self._tracks.items()
         )
-        due = _grid_times(open_ms, open_ms + self.interval_ms) if self._rates else ()
+        due = grid_times(open_ms, open_ms + self.interval_ms) if self._rates else ()
         return bar_ops(bars, [(at, self._rates) for at in due])
 
     def candles(self, symbol: str, interval: str, limit: int, market_ms: int) -> list[Candle]:
@@ -245,79 +244,7 @@ class _Track:
         return self._bars[max(stop - limit, 0) : stop]
 
 
-class ReplayFeed:
-    """Recorded bars of one or several symbols, merged by time. A gap in the record is a jump in time."""
-
-    def __init__(self, series: Sequence[TradeSeries], *, funding_rate: Decimal) -> None:
-        self.interval_ms = series[0].interval_ms
-        self.symbols = tuple(one.symbol for one in series)
-        self.notices = tuple(notice for one in series for notice in one.notices)
-        self._series = {one.symbol: one for one in series}
-        self._rate = funding_rate
-        self._wider: dict[tuple[str, int], Aggregator] = {}
-        self._funding_at = {one.symbol: [at for at, _ in one.fundings] for one in series}
-
-    @property
-    def first_ms(self) -> int:
-        return min(one.opens[0] for one in self._series.values())
-
-    @property
-    def digest(self) -> str:
-        """Of every file that is replayed."""
-        return "+".join(one.digest for one in self._series.values())
-
-    def next_ops(self, market_ms: int) -> tuple[Op, ...] | None:
-        due: list[tuple[TradeSeries, int]] = []
-        open_ms = -1
-        for one in self._series.values():
-            row = bisect_left(one.opens, market_ms)
-            if row == len(one.opens):
-                continue
-            opened = one.opens[row]
-            if not due or opened < open_ms:
-                due, open_ms = [(one, row)], opened
-            elif opened == open_ms:
-                due.append((one, row))
-        if not due:
-            return None
-        bars = tuple(_market_bar(one.symbol, one.interval_ms, one.candles[row], one.marks[row]) for one, row in due)
-        return bar_ops(bars, self._fundings(market_ms, open_ms + self.interval_ms))
-
-    def candles(self, symbol: str, interval: str, limit: int, market_ms: int) -> list[Candle]:
-        one = self._series[symbol]
-        end = bisect_right(one.opens, market_ms - self.interval_ms)
-        wanted = wider_interval(interval, self.interval_ms)
-        if wanted == self.interval_ms:
-            return one.candles[max(end - limit, 0) : end]
-        wider = self._wider.get((symbol, wanted))
-        if wider is None:
-            wider = self._wider[(symbol, wanted)] = Aggregator(self.interval_ms, wanted)
-        start = bisect_right(one.opens, wider.seen_ms)
-        if start < end or market_ms > wider.seen_ms:
-            wider.take(one.candles[start:end], market_ms)
-        return wider.last(limit, market_ms)
-
-    def checkpoint(self) -> str:
-        return ""
-
-    def _fundings(self, from_ms: int, before_ms: int) -> list[tuple[int, Rates]]:
-        """What is paid in [from, before): recorded rates, and the configured one where the record says nothing."""
-        rates: dict[int, dict[str, Decimal]] = {}
-        for one in self._series.values():
-            times = self._funding_at[one.symbol]
-            first, last = bisect_left(times, from_ms), bisect_left(times, before_ms)
-            for at, rate in one.fundings[first:last]:
-                rates.setdefault(at, {})[one.symbol] = rate
-            if self._rate:
-                for at in _grid_times(from_ms, before_ms):
-                    if not times or not times[0] <= at <= times[-1]:
-                        rates.setdefault(at, {})[one.symbol] = self._rate
-        return [(at, tuple(by_symbol.items())) for at, by_symbol in sorted(rates.items())]
-
-
-def _market_bar(
-    symbol: str, interval_ms: int, candle: Candle, mark: tuple[Decimal, Decimal] | None
-) -> MarketBar:
+def market_bar(symbol: str, interval_ms: int, candle: Candle, mark: tuple[Decimal, Decimal] | None) -> MarketBar:
     low, high = mark if mark is not None else (None, None)
     return MarketBar(
         symbol=symbol,

@@ -11,63 +11,33 @@ but not a power cut.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
-from tradectl.domain.fill import AccountEvent, Fill, Funding
+from tradectl.domain.fill import AccountEvent
 from tradectl.domain.order import OrderFact
-from tradectl.errors import StoreMismatch, StoreTooNew, VenueUnreachable
-from tradectl.sim.codec import decode, encode
-from tradectl.sim.events import Event, Executed, FundingPaid
-from tradectl.sim.host import Applied, Plan, account_event, apply_all, ended_order, open_by_client_id
+from tradectl.errors import VenueUnreachable
+from tradectl.sim.codec import CodecError, decode, encode
+from tradectl.sim.events import Event
+from tradectl.sim.exchange_file import BUSY_MS, PUT, check, connect, create, is_empty, mapped, touch
+from tradectl.sim.host import (
+    Applied,
+    Plan,
+    account_event,
+    apply_all,
+    ended_order,
+    open_by_client_id,
+    open_by_order_id,
+)
 from tradectl.sim.ops import Op
-from tradectl.sim.rows import OpenRows
+from tradectl.sim.rows import changed_rows, hot_row, read_state
 from tradectl.sim.stamp import Stamp
 from tradectl.sim.state import ExchangeState
 
-SCHEMA_VERSION = 1
-APPLICATION_ID = 0x74645845  # 'tdXE'
-BUSY_MS = 2_000
-
-_DDL = (
-    """CREATE TABLE stamp (
-        id INTEGER PRIMARY KEY CHECK (id = 1),
-        account TEXT NOT NULL,
-        body TEXT NOT NULL
-    ) STRICT""",
-    """CREATE TABLE market (
-        id INTEGER PRIMARY KEY CHECK (id = 1),
-        version INTEGER NOT NULL,
-        body TEXT NOT NULL
-    ) STRICT""",
-    """CREATE TABLE feed (
-        id INTEGER PRIMARY KEY CHECK (id = 1),
-        checkpoint TEXT NOT NULL
-    ) STRICT""",
-    """CREATE TABLE open_state (
-        kind TEXT NOT NULL,
-        key TEXT NOT NULL,
-        body TEXT NOT NULL,
-        PRIMARY KEY (kind, key)
-    ) STRICT, WITHOUT ROWID""",
-    """CREATE TABLE event (
-        seq INTEGER PRIMARY KEY,
-        kind TEXT NOT NULL,
-        account INTEGER NOT NULL,
-        body TEXT NOT NULL
-    ) STRICT""",
-    "CREATE INDEX event_account ON event (seq) WHERE account = 1",
-    """CREATE TABLE closed_order (
-        order_id TEXT PRIMARY KEY,
-        client_id TEXT,
-        ended_seq INTEGER NOT NULL,
-        body TEXT NOT NULL
-    ) STRICT, WITHOUT ROWID""",
-    "CREATE INDEX closed_order_client ON closed_order (client_id, ended_seq) WHERE client_id IS NOT NULL",
-)
+_EVENTS: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 
 
 class FileHost:
@@ -77,10 +47,9 @@ class FileHost:
         self.path = path
         self.stamp = stamp
         self._conn = conn
-        self._rows = OpenRows()
         self._version = -1
         self._data_version = -1
-        self._checkpoint = ""
+        self.checkpoint = ""
         self._state: ExchangeState
         with self._transaction("BEGIN"):
             self._reload()
@@ -103,7 +72,7 @@ class FileHost:
         for longer than `busy_ms`, damaged or unreadable.
         """
         if create_with is not None and not path.exists():
-            _touch(path)
+            touch(path)
         if not path.exists():
             raise VenueUnreachable(
                 "the simulated exchange has no file",
@@ -111,18 +80,18 @@ class FileHost:
                 why="it is made by the bot's first run; the store beside it knows an exchange that is not there",
                 hint="give the right --state, or start the bot with `tradectl run --mode paper`",
             )
-        conn = _connect(path, durable, busy_ms)
+        conn = connect(path, durable, busy_ms)
         try:
-            with _mapped(path):
-                fresh = conn.execute("PRAGMA user_version").fetchone()[0] == 0 and _is_empty(conn)
+            with mapped(path):
+                fresh = conn.execute("PRAGMA user_version").fetchone()[0] == 0 and is_empty(conn)
                 if fresh:
                     if create_with is None or stamp is None:
                         raise VenueUnreachable(
                             "the simulated exchange's file is empty", where=str(path), hint="start the bot once"
                         )
-                    _create(conn, stamp, *create_with())
-            with _mapped(path):
-                found = _check(conn, path)
+                    create(conn, stamp, *create_with())
+            with mapped(path):
+                found = check(conn, path)
             if stamp is not None:
                 stamp.must_match(found, str(path))
             return cls(path, conn, found)
@@ -132,7 +101,7 @@ class FileHost:
 
     @property
     def state(self) -> ExchangeState:
-        with _mapped(self.path):
+        with mapped(self.path):
             # Changes with every commit of another connection, and costs one header read.
             seen = self._conn.execute("PRAGMA data_version").fetchone()[0]
         if seen != self._data_version:
@@ -172,14 +141,14 @@ class FileHost:
             rows = self._conn.execute(
                 "SELECT kind, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
             ).fetchall()
-        return tuple(self._rows.event(kind, body) for kind, body in rows)
+        return tuple(_event(kind, body) for kind, body in rows)
 
     def account_events(self, after: int, limit: int) -> tuple[AccountEvent, ...]:
         with self._transaction("BEGIN"):
             rows = self._conn.execute(
                 "SELECT kind, body FROM event WHERE account = 1 AND seq > ? ORDER BY seq LIMIT ?", (after, limit)
             ).fetchall()
-        found = (account_event(self._rows.event(kind, body)) for kind, body in rows)
+        found = (account_event(_event(kind, body)) for kind, body in rows)
         return tuple(event for event in found if event is not None)
 
     def order(self, order_id: str) -> OrderFact | None:
@@ -210,10 +179,10 @@ class FileHost:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
-        with _mapped(self.path):
+        with mapped(self.path):
             self._conn.execute(begin)
         try:
-            with _mapped(self.path):
+            with mapped(self.path):
                 yield
                 self._conn.execute("COMMIT")
         except BaseException:
@@ -231,24 +200,24 @@ class FileHost:
 
     def _reload(self) -> None:
         version, body = self._conn.execute("SELECT version, body FROM market").fetchone()
-        rows = self._conn.execute("SELECT kind, key, body FROM open_state").fetchall()
-        self._state = self._rows.read(body, rows)
+        rows = self._conn.execute("SELECT kind, key, body FROM open_state ORDER BY id").fetchall()
+        self._state = read_state(body, rows)
         self._version = version
-        self._checkpoint = self._conn.execute("SELECT checkpoint FROM feed").fetchone()[0]
+        self.checkpoint = self._conn.execute("SELECT checkpoint FROM feed").fetchone()[0]
 
     def _write(self, state: ExchangeState, done: Sequence[Applied], checkpoint: str | None) -> None:
         conn = self._conn
-        for kind, key, body in self._rows.changes(self._state, state):
+        for kind, key, body in changed_rows(self._state, state):
             if body is None:
                 conn.execute("DELETE FROM open_state WHERE kind = ? AND key = ?", (kind, key))
             else:
-                conn.execute("INSERT OR REPLACE INTO open_state (kind, key, body) VALUES (?, ?, ?)", (kind, key, body))
+                conn.execute(PUT, (kind, key, body))
         for one in done:
             for event in one.events:
-                booked = account_event(event) is not None
+                kind = type(event)
                 conn.execute(
                     "INSERT INTO event (seq, kind, account, body) VALUES (?, ?, ?, ?)",
-                    (event.seq, *self._rows.event_row(event, booked)),
+                    (event.seq, kind.__name__, int(account_event(event) is not None), encode(kind, event)),
                 )
                 order = ended_order(event)
                 if order is not None:
@@ -256,8 +225,15 @@ class FileHost:
                         "INSERT INTO closed_order (order_id, client_id, ended_seq, body) VALUES (?, ?, ?, ?)",
                         (order.order_id, order.client_id, event.seq, encode(OrderFact, order)),
                     )
-        if checkpoint is not None and checkpoint != self._checkpoint:
+        if checkpoint is not None and checkpoint != self.checkpoint:
             conn.execute("UPDATE feed SET checkpoint = ?", (checkpoint,))
-            self._checkpoint = checkpoint
+            self.checkpoint = checkpoint
         self._version += 1
-        conn.execute("UPDATE market SET version = ?, body = ?", (self._version, self._rows.hot(state)))
+        conn.execute("UPDATE market SET version = ?, body = ?", (self._version, hot_row(state)))
+
+
+def _event(kind: str, body: str) -> Event:
+    try:
+        return decode(_EVENTS[kind], body)
+    except KeyError as error:
+        raise CodecError(f"an event of unknown kind {kind!r}") from error

@@ -7,7 +7,7 @@ here, in a file of its own in `filehost.py`; both give the same answers to the s
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -86,8 +86,81 @@ def ended_order(event: Event) -> OrderFact | None:
     return event.order if isinstance(event, Updated) and not event.order.status.open else None
 
 
+def open_orders(state: ExchangeState) -> Iterator[OrderFact]:
+    """Every open order, oldest first."""
+    return (order.fact for order in state.orders.values())
+
+
 def open_by_client_id(state: ExchangeState, client_id: str) -> OrderFact | None:
-    for fact in order_facts(state):
+    for fact in open_orders(state):
         if fact.client_id == client_id:
             return fact
     return None
+
+
+def open_by_order_id(state: ExchangeState, order_id: str) -> OrderFact | None:
+    order = state.orders.get(order_id)
+    return order.fact if order is not None else None
+
+
+class MemoryHost:
+    """A Host that lives and dies with its process."""
+
+    def __init__(self, state: ExchangeState) -> None:
+        self._state = state
+        self._events: list[Event] = []
+        self._seqs: list[int] = []
+        self._account: list[AccountEvent] = []
+        self._account_seqs: list[int] = []
+        self._ended: dict[str, OrderFact] = {}
+        self._ended_by_client: dict[str, OrderFact] = {}
+
+    @property
+    def state(self) -> ExchangeState:
+        return self._state
+
+    def execute(self, op: Op) -> Applied:
+        return self.execute_many((op,))[0]
+
+    def execute_many(self, ops: Sequence[Op]) -> tuple[Applied, ...]:
+        self._state, done = apply_all(self._state, ops)
+        for one in done:
+            self._keep(one.events)
+        return tuple(done)
+
+    def advance(self, plan: Plan, checkpoint: Callable[[], str]) -> tuple[Event, ...] | None:
+        ops = plan(self._state)
+        if ops is None:
+            return None
+        return tuple(event for one in self.execute_many(ops) for event in one.events)
+
+    def events_after(self, seq: int, limit: int) -> tuple[Event, ...]:
+        start = bisect_right(self._seqs, seq)
+        return tuple(self._events[start : start + limit])
+
+    def account_events(self, after: int, limit: int) -> tuple[AccountEvent, ...]:
+        start = bisect_right(self._account_seqs, after)
+        return tuple(self._account[start : start + limit])
+
+    def order(self, order_id: str) -> OrderFact | None:
+        return self._ended.get(order_id) or open_by_order_id(self._state, order_id)
+
+    def find_order(self, client_id: str) -> OrderFact | None:
+        return open_by_client_id(self._state, client_id) or self._ended_by_client.get(client_id)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _keep(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._events.append(event)
+            self._seqs.append(event.seq)
+            booked = account_event(event)
+            if booked is not None:
+                self._account.append(booked)
+                self._account_seqs.append(booked.seq)
+            order = ended_order(event)
+            if order is not None:
+                self._ended[order.order_id] = order
+                if order.client_id is not None:
+                    self._ended_by_client[order.client_id] = order

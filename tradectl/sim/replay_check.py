@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf
-from operator import ge, lt
+from operator import lt
 
 from tradectl.domain.candle import utc_text
 from tradectl.sim.replay_read import Faults, RawTable
@@ -87,9 +88,8 @@ def check_rates(table: RawTable, faults: Faults) -> None:
 
 def gaps(symbol: str, opens: Sequence[int], interval_ms: int) -> tuple[Gap, ...]:
     """The holes in a checked series."""
-    wide = interval_ms + 1
     return tuple(
         Gap(symbol, before + interval_ms, now, (now - before) // interval_ms - 1)
-        for before, now in zip(opens, opens[1:], strict=False)
-        if ge(now - before, wide)
+        for before, now in pairwise(opens)
+        if now - before > interval_ms
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_args, get_origin, get_type_hints
 
-from tradectl.sim.codec import decode, encode
+from tradectl.sim.codec import CodecError, decode, encode
 from tradectl.sim.state import ExchangeState
 
 _HINTS = get_type_hints(ExchangeState)
@@ -69,7 +69,7 @@ def changed_rows(before: ExchangeState, after: ExchangeState) -> Iterator[Change
 
 
 def read_state(hot: str, cold: Sequence[tuple[str, str, str]]) -> ExchangeState:
-    """The state that `hot_row` and `cold_rows` wrote. Raises ValueError when the rows are not that."""
+    """The state that `hot_row` and `cold_rows` wrote. Raises CodecError when the rows are not that."""
     try:
         values: dict[str, Any] = {
             name: decode(_HINTS[name], json.dumps(value)) for name, value in json.loads(hot).items()
@@ -84,5 +84,5 @@ def read_state(hot: str, cold: Sequence[tuple[str, str, str]]) -> ExchangeState:
             else:
                 values[name] = {key: decode(item, body) for key, body in rows.items()}
         return ExchangeState(**values)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"the exchange's open state cannot be read: {error}") from error
+    except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise CodecError(f"the exchange's open state cannot be read: {error}") from error

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from tradectl.errors import StoreMismatch
 
+_NOT_COMPARED = ("start_ms",)  # when it was begun: true of the file, unknown to whoever opens it later
+
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
@@ -28,7 +30,7 @@ class Stamp:
         differing = [("account", found.account, self.account)] if found.account != self.account else []
         theirs, ours = dict(found.facts), dict(self.facts)
         for name in (*ours, *(name for name in theirs if name not in ours)):
-            if theirs.get(name) != ours.get(name):
+            if name not in _NOT_COMPARED and theirs.get(name) != ours.get(name):
                 differing.append((name, theirs.get(name, "(not set)"), ours.get(name, "(not set)")))
         if differing:
             raise StoreMismatch(

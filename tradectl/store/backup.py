@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def backup(db_path: Path | str, target: Path | str, pages_per_step: int = 64) ->
     """
     final = Path(target).resolve()
     if final.exists() or final.is_symlink():
-        raise StoreRefused("There is a file at the backup's path already", where=str(final), hint="name another path")
+        raise _taken(final)
     building = final.with_name(f"{final.name}.part-{os.getpid()}")
     with Database.open(db_path, expect=None, lock_wait_ms=2_000, readonly=True) as db:
         try:
@@ -55,12 +56,13 @@ def backup(db_path: Path | str, target: Path | str, pages_per_step: int = 64) ->
                     hint="tradectl state verify on the store itself",
                 )
             _sync(building)
-            final.hardlink_to(building)
+            try:
+                final.hardlink_to(building)
+            except FileExistsError as error:
+                raise _taken(final) from error
             files.sync_folder(str(final))
         except sqlite3.Error as error:
             raise faults.translate(error, str(db.path), 2_000) or error from error
-        except FileExistsError as error:
-            raise StoreRefused("There is a file at the backup's path already", where=str(final)) from error
         except OSError as error:
             raise StoreUnwritable(
                 "The backup cannot be written",
@@ -69,7 +71,8 @@ def backup(db_path: Path | str, target: Path | str, pages_per_step: int = 64) ->
                 hint="check the folder's rights and the space on its disk",
             ) from error
         finally:
-            building.unlink(missing_ok=True)
+            with suppress(NotADirectoryError):  # its folder could not be made: there is nothing to remove
+                building.unlink(missing_ok=True)
     return Backup(str(final), final.stat().st_size, steps, restarts, report)
 
 
@@ -98,6 +101,10 @@ def _copy(source: sqlite3.Connection, target: str, pages_per_step: int) -> tuple
     finally:
         copy.close()
     return steps, restarts
+
+
+def _taken(path: Path) -> StoreRefused:
+    return StoreRefused("There is a file at the backup's path already", where=str(path), hint="name another path")
 
 
 def _sync(path: Path) -> None:

@@ -61,20 +61,16 @@ class Database:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             if os.path.lexists(target):
-                raise FileExistsError(17, "it is there already", str(target))
+                raise _taken(target)
             os.close(os.open(building, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600))
             try:
                 _build(str(building), stamp, at_ms, durable)
                 target.hardlink_to(building)  # fails when the name was taken meanwhile; a rename would replace it
+            except FileExistsError as error:
+                raise _taken(target) from error
             finally:
                 building.unlink()
             files.sync_folder(str(target))
-        except FileExistsError as error:
-            raise StoreRefused(
-                "There is a file at the store's path already; it is never overwritten",
-                where=str(target),
-                hint="open it, or move it away first",
-            ) from error
         except OSError as error:
             raise StoreUnwritable(
                 "The store cannot be created",
@@ -115,17 +111,14 @@ class Database:
                 conn.execute("PRAGMA query_only = ON")
             if check:
                 _quick_check(conn, str(target))
-            steps = migrations.pending(version)
-            if steps and readonly:
+            if readonly and migrations.pending(version):
                 raise StoreRefused(
                     f"The store has the older schema {version}",
                     where=str(target),
                     hint="start the bot once, or run a command that changes the store: it is brought up to date then",
                 )
-            for step in steps:
-                conn.execute("BEGIN IMMEDIATE")
-                migrations.apply(conn, step, at_ms)
-                conn.execute("COMMIT")
+            if migrations.pending(version):
+                migrations.upgrade(conn, at_ms)
             stamped = identity.read(conn)
             if expect is not None:
                 identity.compare(stamped, expect, str(target))
@@ -147,8 +140,8 @@ class Database:
         """
         self._refuse_nesting()
         with self._translated():
-            self.conn.execute("BEGIN IMMEDIATE")
             try:
+                self.conn.execute("BEGIN IMMEDIATE")
                 yield self.conn
                 self.conn.execute("COMMIT")
             except BaseException:
@@ -160,8 +153,8 @@ class Database:
         """One consistent picture over several reads. Fetch all inside, end it, then think or render."""
         self._refuse_nesting()
         with self._translated():
-            self.conn.execute("BEGIN")
             try:
+                self.conn.execute("BEGIN")
                 yield self.conn
             finally:
                 self._rollback()
@@ -282,6 +275,14 @@ def _quick_check(conn: sqlite3.Connection, path: str) -> None:
     rows = [str(row[0]) for row in conn.execute("PRAGMA quick_check(5)").fetchall()]
     if rows != ["ok"]:
         raise _damaged(path, "; ".join(rows))
+
+
+def _taken(path: Path) -> StoreRefused:
+    return StoreRefused(
+        "There is a file at the store's path already; it is never overwritten",
+        where=str(path),
+        hint="open it, or move it away first",
+    )
 
 
 def _damaged(path: str, why: str) -> StoreDamaged:

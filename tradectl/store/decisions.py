@@ -1,6 +1,6 @@
 """Decisions as `why` shows them: the last ones per symbol, every refusal of a real signal for thirty days.
 
-A table of its own, pruned; not the journal, but for the refusals of real signals, which are journalled here. An
+A table of its own, pruned; not the journal (whoever saves journals the refusals of real signals beside it). An
 uneventful decision (no signal, or the same refusal without one) that repeats the one before it is counted on that
 row, with its newest verdicts, so that an idle cycle adds no row. Counts per hour serve `why --summary`.
 """
@@ -17,7 +17,7 @@ from tradectl.domain.money import dec, text
 from tradectl.domain.position import Side
 from tradectl.domain.signal import Decision, Signal, Verdict
 from tradectl.domain.tags import Tag
-from tradectl.store import encoding, journal
+from tradectl.store import encoding
 
 KEEP_PER_SYMBOL = 20
 KEEP_REFUSALS_MS = 30 * DAY_MS
@@ -107,23 +107,6 @@ def _save_one(conn: sqlite3.Connection, cycle: int, at_ms: int, decision: Decisi
         " VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?)",
         (decision.symbol, decision.outcome, decision.code, cycle, at_ms, at_ms, int(refusal), int(eventful), body),
     )
-    if refusal and decision.signal is not None:
-        journal.append(
-            conn,
-            at_ms=at_ms,
-            kind="refusal",
-            actor="bot",
-            subject=decision.code,
-            symbol=decision.symbol,
-            body={
-                "candle_open_ms": decision.candle_open_ms,
-                "confidence": text(decision.signal.confidence),
-                "cycle": cycle,
-                "sentence": decision.sentence,
-                "side": decision.signal.side.value,
-                "strategy": decision.signal.strategy,
-            },
-        )
 
 
 def _body(decision: Decision) -> dict[str, object]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tradectl.store import identity, journal, migrations
 
+_IN_DOUBT = "SELECT count(*) FROM intents WHERE state IN ('recorded', 'sent', 'unknown')"
 
-@dataclass(frozen=True, slots=True)
-class StoreFacts:
-    """`mode` is the file's permission bits; 0o600 is what it should be."""
+
+class StoreFacts(NamedTuple):
+    """`mode` is the file's permission bits; 0o600 is what it should be. The counts say what else is worth reading."""
 
     path: str
     size_bytes: int
@@ -21,6 +22,8 @@ class StoreFacts:
     sqlite: str
     journal_rows: int
     created_ms: int
+    in_doubt: int
+    open_trades: int
 
 
 def facts(conn: sqlite3.Connection, path: Path) -> StoreFacts:
@@ -34,4 +37,6 @@ def facts(conn: sqlite3.Connection, path: Path) -> StoreFacts:
         sqlite=sqlite3.sqlite_version,
         journal_rows=journal.head(conn)[0],
         created_ms=identity.created_ms(conn),
+        in_doubt=int(conn.execute(_IN_DOUBT).fetchone()[0]),
+        open_trades=int(conn.execute("SELECT count(*) FROM open_trades").fetchone()[0]),
     )

@@ -1,7 +1,7 @@
 """The ledger: each fill once by the venue's execution id, each trade flat to flat (promise 7).
 
 Callers book with domain/ledger.py and save what came out here, in the same transaction as the risk counters and the
-cursor. Running totals are kept so that comparing with the venue's own books costs one row.
+cursor, and journal it there. Running totals are kept so that comparing with the venue's own books costs one row.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tradectl.domain.fill import Fill, Funding
 from tradectl.domain.ledger import ClosedTrade, OpenTrade
 from tradectl.domain.money import ZERO, dec, text
 from tradectl.domain.position import Lot, Side
-from tradectl.store import encoding, journal
+from tradectl.store import encoding
 
 _OPEN = (
     "number, symbol, side, opened_ms, lot_qty, lot_cost, entry_qty, entry_cost, exit_qty, exit_proceeds, gross, fees,"
@@ -79,26 +79,6 @@ def add_fill(conn: sqlite3.Connection, fill: Fill, realised: Decimal, trade_numb
         ),
     )
     _add_totals(conn, gross=realised, fees=fill.fee, fills=1)
-    journal.append(
-        conn,
-        at_ms=fill.at_ms,
-        kind="fill",
-        actor="venue",
-        subject=fill.execution_id,
-        symbol=fill.symbol,
-        body={
-            "client_id": fill.client_id,
-            "fee": text(fill.fee),
-            "kind": fill.kind.value,
-            "order_id": fill.order_id,
-            "price": text(fill.price),
-            "qty": text(fill.qty),
-            "realised": text(realised),
-            "reason": fill.reason,
-            "side": fill.side.value,
-            "trade": trade_number,
-        },
-    )
     return True
 
 
@@ -120,15 +100,6 @@ def add_funding(conn: sqlite3.Connection, funding: Funding, trade_number: int | 
         ),
     )
     _add_totals(conn, funding=funding.amount)
-    journal.append(
-        conn,
-        at_ms=funding.at_ms,
-        kind="funding",
-        actor="venue",
-        subject=funding.funding_id,
-        symbol=funding.symbol,
-        body={"amount": text(funding.amount), "rate": text(funding.rate), "trade": trade_number},
-    )
     return True
 
 
@@ -175,7 +146,7 @@ def save_open_trade(conn: sqlite3.Connection, trade: OpenTrade) -> None:
 
 
 def close_trade(conn: sqlite3.Connection, trade: ClosedTrade) -> None:
-    """Moves a trade from open to closed, and journals it."""
+    """Moves a trade from open to closed."""
     conn.execute("DELETE FROM open_trades WHERE number = ?", (trade.number,))
     conn.execute(
         f"INSERT INTO trades ({_CLOSED}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -199,24 +170,6 @@ def close_trade(conn: sqlite3.Connection, trade: ClosedTrade) -> None:
         ),
     )
     conn.execute("UPDATE ledger SET trades = trades + 1 WHERE id = 1")
-    journal.append(
-        conn,
-        at_ms=trade.closed_ms,
-        kind="trade",
-        actor="bot",
-        subject=f"trade:{trade.number}",
-        symbol=trade.symbol,
-        body={
-            "exit_reason": trade.exit_reason,
-            "fees": text(trade.fees),
-            "funding": text(trade.funding),
-            "gross": text(trade.gross),
-            "max_qty": text(trade.max_qty),
-            "net": text(trade.net),
-            "opened_ms": trade.opened_ms,
-            "side": trade.side.value,
-        },
-    )
 
 
 def next_trade_number(conn: sqlite3.Connection) -> int:

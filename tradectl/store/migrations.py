@@ -42,9 +42,10 @@ def check_file(conn: sqlite3.Connection, path: str) -> int:
             why=f"application id {found:#010x}, schema version {version}",
             hint="name the right file with --state, or: " + RESTORE_HINT,
         )
-    if version > CURRENT_VERSION:
+    known = MIGRATIONS[-1].version
+    if version > known:
         raise StoreTooNew(
-            f"The store was written by a newer tradectl (schema {version}, this one knows {CURRENT_VERSION})",
+            f"The store was written by a newer tradectl (schema {version}, this one knows {known})",
             where=path,
             hint="upgrade tradectl, or restore the backup made before the upgrade",
         )
@@ -64,6 +65,19 @@ def apply(conn: sqlite3.Connection, step: Migration, at_ms: int) -> None:
     )
     conn.execute(f"PRAGMA user_version = {step.version:d}")
     conn.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
+
+
+def upgrade(conn: sqlite3.Connection, at_ms: int) -> None:
+    """Applies every step that is pending, all or none, whoever else tries the same at the same time."""
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        for step in pending(version_of(conn)):
+            apply(conn, step, at_ms)
+        conn.execute("COMMIT")
+    except BaseException:
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+        raise
 
 
 def applied(conn: sqlite3.Connection) -> list[tuple[int, str, int]]:

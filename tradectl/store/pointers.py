@@ -69,6 +69,7 @@ def pointers() -> list[Pointer]:
             pointer = _read(os.path.join(folder(), name))
             if pointer is not None:
                 found.append(pointer)
+    found.sort(key=lambda pointer: (pointer.account, pointer.path))
     return found
 
 

@@ -1,6 +1,7 @@
 """The new position's loss at its stop, fees and slippage included, must fit in what is left of the day's limit.
 
-It refuses rather than shrinks: a trade made small because the day went badly is a new decision, not this one.
+Entries sent and not yet in the books have their own loss set aside first (promise 8). The gate refuses rather than
+shrinks: a trade made small because the day went badly is a new decision, not this one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def check(ctx: SymbolContext, terms: Terms, plan: ExitPlan, qty: Decimal) -> Ver
     account = ctx.account
     risk, currency = account.risk, ctx.instrument.quote
     share = account.config.trading.max_daily_risk - risk.daily_loss(account.equity)
-    left = max(share * risk.day_start_equity, ZERO)
+    left = max(share * risk.day_start_equity - account.pending_risk, ZERO)
     value = qty * terms.loss_per_unit(plan.stop)
     if value <= left:
         sentence = f"loss at the stop {value:.2f} {currency} fits in the day's {left:.2f} left"

@@ -29,11 +29,10 @@ def check(ctx: SymbolContext, terms: Terms, plan: ExitPlan, qty: Decimal) -> Ver
         ("risk_reward", f"{ratio:.2f}" if ratio is not None else "none"),
     )
     why = ""
-    nearest = terms.low if sign > 0 else terms.high
     if risk <= 0 or plan.stop <= 0:
         why = f"stop {text(plan.stop)} is on the wrong side of the entry {text(terms.reference)}"
-    elif (nearest - plan.stop) * sign <= 0:
-        why = f"stop {text(plan.stop)} lies within spread and slippage ({nearest:.8g}): it would fire at once"
+    elif (terms.nearest - plan.stop) * sign <= 0:
+        why = f"stop {text(plan.stop)} lies within the quoted prices ({text(terms.nearest)}): it would fire at once"
     elif reward is not None and plan.target is not None and reward <= 0:
         why = f"target {text(plan.target)} is on the wrong side of the entry {text(terms.reference)}"
     elif liquidation > ZERO and room <= 0:

@@ -35,7 +35,7 @@ def check(ctx: SymbolContext, terms: Terms, qty: Decimal) -> Verdict:
     slices = split(instrument, qty)
     smallest = min(slices, default=Decimal(0))
     why = ""
-    if qty < limit:
+    if qty < limit or qty <= 0:
         why = f"quantity {qty} is below the minimum {limit} {instrument.base}"
     elif qty * terms.low < least:
         why = f"quantity {qty} is worth {qty * terms.low:.2f} {instrument.quote}, less than {least:.2f} ({whose})"

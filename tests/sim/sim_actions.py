@@ -1,0 +1,127 @@
+"""Random things to do to an exchange, and one to do them to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from hypothesis import strategies as st
+
+from tradectl.config.schema import Config
+from tradectl.domain.order import BracketLeg, OrderRequest, OrderSide, OrderType, TriggerBy
+from tradectl.sim.embedded import Embedded, open_embedded
+from tradectl.sim.host import open_orders
+from tradectl.sim.ops import CancelOrder, Op, PlaceOrder, SetLeverage, SetServerTime, Transfer
+from tradectl.sim.state import ExchangeState
+
+SYMBOL = "SOLUSDT"
+WALL_MS = 1_760_000_000_000
+
+
+def wall() -> int:
+    return WALL_MS
+
+
+def config(**sim: object) -> Config:
+    plain = Config()
+    return plain.model_copy(update={"sim": plain.sim.model_copy(update=sim)})
+
+
+def in_memory(**sim: object) -> Embedded:
+    return open_embedded(config(**sim), None, wall_ms=wall)
+
+
+@dataclass(frozen=True)
+class Step:
+    """The market moves by one bar."""
+
+
+@dataclass(frozen=True)
+class Place:
+    side: OrderSide
+    type: OrderType
+    lots: int
+    away: int  # ticks × 10 from the last price
+    reduce: bool
+    bracket: bool
+
+
+@dataclass(frozen=True)
+class Cancel:
+    which: int
+
+
+@dataclass(frozen=True)
+class Lever:
+    leverage: int
+
+
+@dataclass(frozen=True)
+class Move:
+    amount: int
+
+
+@dataclass(frozen=True)
+class Wait:
+    wait_ms: int
+
+
+Action = Step | Place | Cancel | Lever | Move | Wait
+
+actions: st.SearchStrategy[Action] = st.one_of(
+    st.just(Step()),
+    st.builds(
+        Place,
+        st.sampled_from(OrderSide),
+        st.sampled_from(OrderType),
+        st.integers(1, 400),
+        st.integers(-30, 30),
+        st.booleans(),
+        st.booleans(),
+    ),
+    st.builds(Cancel, st.integers(0, 5)),
+    st.builds(Lever, st.integers(1, 20)),
+    st.builds(Move, st.integers(-200, 200)),
+    st.builds(Wait, st.integers(0, 9000)),
+)
+
+
+def client_id(number: int) -> str:
+    return f"tdc.abc123.en.{number}"
+
+
+def op_of(action: Action, state: ExchangeState, number: int) -> Op:
+    """The operation an action means on this state. `Step` has none: a feed makes it."""
+    now = state.server_ms
+    if isinstance(action, Place):
+        instrument = state.instruments[SYMBOL]
+        last = state.prices[SYMBOL].last
+        price = last + instrument.tick_size * 10 * action.away
+        conditional = action.type.conditional
+        apart = instrument.tick_size * 100 * action.side.sign
+        request = OrderRequest(
+            client_id=client_id(number),
+            symbol=SYMBOL,
+            side=action.side,
+            type=action.type,
+            qty=instrument.qty_step * action.lots,
+            timestamp_ms=now,
+            expires_ms=now + 5000,
+            price=price if action.type is OrderType.LIMIT else None,
+            trigger_price=price if conditional else None,
+            trigger_by=TriggerBy.LAST if conditional else None,
+            reduce_only=action.reduce or conditional,
+            stop=BracketLeg(last - apart, TriggerBy.LAST) if action.bracket and not conditional else None,
+            target=BracketLeg(last + apart, TriggerBy.LAST) if action.bracket and not conditional else None,
+        )
+        return PlaceOrder(request, now)
+    if isinstance(action, Cancel):
+        known = [order.order_id for order in open_orders(state)] or ["none"]
+        return CancelOrder(SYMBOL, known[action.which % len(known)], now, now + 5000)
+    if isinstance(action, Lever):
+        return SetLeverage(SYMBOL, Decimal(action.leverage), now)
+    if isinstance(action, Move):
+        return Transfer(Decimal(action.amount), now)
+    if isinstance(action, Wait):
+        return SetServerTime(now + action.wait_ms)
+    raise TypeError(f"{action} is no operation by itself")

@@ -1,0 +1,78 @@
+"""A file and a memory host give the same answers to the same operations, reopened or shared as it may be."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sim_actions import SYMBOL, Action, Step, actions, client_id, config, in_memory, op_of, wall
+
+from tradectl.sim.embedded import Embedded, open_embedded
+from tradectl.sim.host import open_orders
+from tradectl.sim.rows import changed_rows, cold_rows, hot_row, read_state
+
+
+def do(exchange: Embedded, action: Action, number: int) -> object:
+    if isinstance(action, Step):
+        return exchange.step()
+    return exchange.host.execute(op_of(action, exchange.host.state, number))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(todo=st.lists(st.tuples(actions, st.sampled_from(["ours", "ours", "other", "reopen"])), min_size=1, max_size=30))
+def test_file_and_memory_agree_across_processes_and_reopening(todo: list[tuple[Action, str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "exchange.db"
+        memory = in_memory()
+        ours = open_embedded(config(), path, wall_ms=wall, durable=False)
+        other = open_embedded(config(), path, wall_ms=wall, durable=False)
+        assert ours.host.state == memory.host.state
+        for number, (action, who) in enumerate(todo):
+            if who == "reopen":
+                ours.host.close()
+                ours = open_embedded(config(), path, wall_ms=wall, durable=False)
+            actor = other if who == "other" else ours
+            assert do(actor, action, number) == do(memory, action, number)
+            assert actor.host.state == memory.host.state
+        assert ours.host.state == other.host.state == memory.host.state
+        assert list(ours.host.state.orders) == list(memory.host.state.orders)
+        assert ours.host.events_after(0, 10_000) == memory.host.events_after(0, 10_000)
+        assert ours.host.account_events(0, 10_000) == memory.host.account_events(0, 10_000)
+        for number in range(len(todo)):
+            assert ours.host.find_order(client_id(number)) == memory.host.find_order(client_id(number))
+        for market in (ours, other):
+            assert market.feed.candles(SYMBOL, "5m", 300, market.host.state.market_ms) == memory.feed.candles(
+                SYMBOL, "5m", 300, memory.host.state.market_ms
+            )
+        ours.host.close()
+        other.host.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(todo=st.lists(actions, max_size=25))
+def test_rows_hold_a_state_exactly_and_changes_bring_one_to_the_next(todo: list[Action]) -> None:
+    exchange = in_memory()
+    before = exchange.host.state
+    rows = {(kind, key): body for kind, key, body in cold_rows(before)}
+    for number, action in enumerate(todo):
+        do(exchange, action, number)
+        after = exchange.host.state
+        for kind, key, body in changed_rows(before, after):
+            if body is None:
+                del rows[(kind, key)]
+            else:
+                rows[(kind, key)] = body
+        before = after
+    cold = [(kind, key, body) for (kind, key), body in rows.items() if body is not None]
+    assert read_state(hot_row(before), cold) == before
+
+
+def test_a_quiet_bar_changes_one_row_only() -> None:
+    exchange = in_memory(funding_rate=0)
+    before = exchange.host.state
+    assert exchange.step()
+    assert list(changed_rows(before, exchange.host.state)) == []
+    assert hot_row(before) != hot_row(exchange.host.state)
+    assert not list(open_orders(exchange.host.state))

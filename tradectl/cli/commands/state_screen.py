@@ -1,0 +1,158 @@
+"""How `state show` looks: the answer first, then what an operator asks next, in that order."""
+
+from tradectl.cli.figures import price, signed, size
+from tradectl.cli.render import Cell, Screen
+from tradectl.domain.money import amount, text
+from tradectl.operations.bot_life import Life
+from tradectl.operations.limit_lines import figure
+from tradectl.operations.state_page import PositionLine, StatePage
+from tradectl.operations.times import ago, span, when
+
+_TONES = {"NORMAL": "good", "PAUSED": "warn", "DEGRADED": "warn", "HALTED": "bad"}
+_LIFE = {Life.RUNNING: "good", Life.STALE: "bad", Life.NOT_RUNNING: "warn"}
+
+
+def draw(screen: Screen, page: StatePage) -> None:
+    tone = _TONES[page.state.value]
+    screen.text(page.answer, "warn" if tone == "good" and not page.entries_allowed else tone)
+    screen.text(f"{page.identity} · {page.store.path}")
+    screen.text(f"bot {page.bot.status.value}: {page.bot.sentence}", _LIFE[page.bot.status])
+    for warning in page.warnings:
+        screen.text(f"! {warning}", "bad")
+    screen.blank()
+    _latches(screen, page)
+    _account(screen, page)
+    _limits(screen, page)
+    _doubts(screen, page)
+    _rest(screen, page)
+
+
+def _latches(screen: Screen, page: StatePage) -> None:
+    if not page.latches and page.halt_file is None:
+        screen.text("Latches: none")
+        return
+    screen.title("Latches")
+    if page.halt_file is not None:
+        screen.text(f"halt file {page.halt_file}: {page.halt_reason}", "bad")
+    for latch in page.latches:
+        scope = f" on {latch.scope}" if latch.scope else ""
+        since = f"{when(latch.since_ms)}, {ago(latch.since_ms, page.now_ms)}"
+        screen.text(f"{latch.name}{scope}: set {since}, by {latch.by}: {latch.reason or 'no reason given'}", "warn")
+        screen.text(f"  effect: {latch.effect}")
+        screen.text(f"  cleared by: {latch.cleared_by}")
+
+
+def _as_of(page: StatePage) -> str:
+    if page.account is None:
+        return "no cycle was completed yet"
+    aged = f", {span(page.age_ms)} ago" if page.age_ms is not None else ""
+    cycle = f", cycle {page.bot.cycle}" if page.bot.cycle else ""
+    return f"as of {when(page.account.at_ms)}{cycle}{aged}"
+
+
+def _account(screen: Screen, page: StatePage) -> None:
+    if page.account is not None:
+        money = page.account
+        screen.text(
+            f"Equity {amount(money.equity, money.currency)} (wallet {amount(money.wallet_balance)}, unrealised "
+            f"{signed(money.unrealised)}, available {amount(money.available)})"
+        )
+    screen.blank()
+    if page.account is not None and not page.positions:
+        screen.text(f"Positions: none ({_as_of(page)})")
+    else:
+        screen.table(
+            ("symbol", "side", "size", "entry", "mark", "uPnL", "stop", "covered"),
+            [_position(line) for line in page.positions],
+            title=f"Positions ({_as_of(page)})",
+            empty="the bot has not looked at the venue yet",
+        )
+    if page.account is None:
+        for symbol, qty in page.books_only.items():
+            screen.text(f"the books hold {text(qty)} {symbol}", "warn")
+
+
+def _position(line: PositionLine) -> tuple[object, ...]:
+    covered = {"covered": "covered", "naked": "NAKED"}.get(line.protection, f"only {text(line.covered_qty)}")
+    if line.naked_since_ms is not None:
+        covered += f" since {when(line.naked_since_ms)}"
+    return (
+        line.symbol,
+        line.side,
+        line.qty,
+        price(line.entry_price),
+        price(line.mark_price),
+        Cell(signed(line.unrealised), "bad" if line.unrealised < 0 else "good"),
+        price(line.stop_price),
+        Cell(covered, "good" if line.protection == "covered" else "bad"),
+    )
+
+
+def _limits(screen: Screen, page: StatePage) -> None:
+    screen.blank()
+    screen.table(
+        ("limit", "now", "at most", "headroom"),
+        [
+            (
+                Cell(line.name, "bad" if line.breached else ""),
+                figure(line.value, line.unit),
+                figure(line.limit, line.unit),
+                Cell(line.sentence, "bad" if line.breached else ""),
+            )
+            for line in page.limits
+        ],
+        title=f"Limits ({_as_of(page)})",
+        empty="not known yet: the bot writes them with every cycle",
+    )
+    groups: dict[str, list[str]] = {}
+    for line in page.limits:
+        groups.setdefault(line.clears, []).append(line.name)
+    for clears, names in groups.items():
+        screen.text(f"  {', '.join(names)}: cleared by {clears}")
+
+
+def _doubts(screen: Screen, page: StatePage) -> None:
+    screen.blank()
+    if not page.doubts:
+        screen.text("Orders in doubt: none")
+        return
+    screen.table(
+        ("order", "symbol", "what", "size", "state", "sent", "searches"),
+        [
+            (
+                doubt.client_id,
+                doubt.symbol,
+                f"{doubt.purpose} {doubt.side}",
+                doubt.qty,
+                Cell(doubt.state, "bad"),
+                when(doubt.created_ms),
+                doubt.searches,
+            )
+            for doubt in page.doubts
+        ],
+        title="Orders in doubt (the bot asks the venue about them; it resends none)",
+    )
+
+
+def _rest(screen: Screen, page: StatePage) -> None:
+    session, store = page.session, page.store
+    if session is None:
+        running = "none was started yet"
+    else:
+        end = f"ended {when(session.ended_ms)}: {session.end_reason}" if session.ended_ms is not None else "open"
+        since = f"{session.entries} entries since {when(session.started_ms)}"
+        running = f"{session.number} ({session.mode}), {since}, {end}"
+    rows: list[tuple[str, object]] = [("session", running)]
+    rows += [
+        ("override", Cell(f"{act.what} by {act.by}, {ago(act.at_ms, page.now_ms)}: {act.reason}", "warn"))
+        for act in page.overrides
+    ]
+    rows += [
+        (
+            "store",
+            f"{size(store.size_bytes)}, schema {store.schema}, SQLite {store.sqlite}, {store.journal_rows} journal "
+            f"rows, mode {store.mode:04o}",
+        ),
+        ("last backup", page.last_backup or "none beside the store (tradectl state backup)"),
+    ]
+    screen.facts(rows)

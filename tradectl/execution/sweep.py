@@ -1,0 +1,230 @@
+"""The sweep of the kill switch: order by order, by id, keeping every protective stop; and the hands it works with.
+
+What an order is, the venue says (reduce-only or close-position, stop type), never local memory. Cancelled: whatever
+could add exposure, whoever placed it, and take-profits. Kept: protective stops, plain, conditional and attached
+(promise 5). A cancel that fails never ends the sweep.
+
+Promise 1 and its one exception: each cancel and each reduce-only close is recorded before it leaves, in the store, or
+where the store cannot be written, in the emergency journal beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tradectl import logs
+from tradectl.domain.intent import ClientId, IntentDraft, Purpose, cancel_draft
+from tradectl.domain.order import Confirmed, OrderFact, OrderRequest, Outcome, Rejected, Unknown
+from tradectl.domain.ports import Clock, Venue
+from tradectl.domain.snapshot import Snapshot
+from tradectl.domain.tags import Tag
+from tradectl.errors import StoreBusy, StoreRefused, VenueUnreachable
+from tradectl.execution.submit import ORDER_NOT_FOUND, Door
+from tradectl.store import emergency
+
+_log = logs.get("execution.sweep")
+
+IN_STORE = "store"
+IN_EMERGENCY = "emergency journal"
+_REDUCING = (Purpose.CANCEL, Purpose.CLOSE)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of one request. `outcome` None: it did not leave, and `sentence` says why."""
+
+    outcome: Outcome | None
+    sentence: str
+    recorded_in: str
+
+
+class EmergencyDoor:
+    """Takes cancels and reduce-only closes while the store cannot; records each before it leaves (promise 1)."""
+
+    def __init__(
+        self, store_path: str, venue: Venue, clock: Clock, *, actor: str, store_tag: str, recv_window_ms: int
+    ) -> None:
+        self._store_path = store_path
+        self._venue = venue
+        self._clock = clock
+        self._actor = actor
+        self._store_tag = store_tag
+        self._window_ms = recv_window_ms
+
+    async def submit(self, draft: IntentDraft) -> Sent:
+        """Records, sends, records the outcome. Raises StoreUnwritable: then nothing has left."""
+        if draft.purpose not in _REDUCING:
+            raise ValueError(f"the emergency journal takes cancels and closes, not a {draft.purpose.value}")
+        created_ms = self._clock.now_ms()
+        if draft.purpose is Purpose.CANCEL:
+            assert draft.cancels_order_id is not None
+            self._record("recorded", draft, draft.cancels_order_id, draft.reason)
+            outcome = await self._cancel(draft.symbol, draft.cancels_order_id, created_ms)
+            subject = draft.cancels_order_id
+        else:
+            # The record's number stands in for the intent's; wall time keeps it clear of every number the store gives.
+            number = self._record("recorded", draft, "", draft.reason).number
+            subject = str(ClientId(self._store_tag, draft.purpose, self._clock.wall_ms() * 1000 + number % 1000))
+            outcome = await self._place(self._request(draft, subject, created_ms))
+        self._record(_step(outcome), draft, subject, outcome_sentence(outcome))
+        return Sent(outcome, outcome_sentence(outcome), IN_EMERGENCY)
+
+    def _request(self, draft: IntentDraft, client_id: str, created_ms: int) -> OrderRequest:
+        return OrderRequest(
+            client_id=client_id,
+            symbol=draft.symbol,
+            side=draft.side,
+            type=draft.type,
+            qty=draft.qty,
+            timestamp_ms=created_ms,
+            expires_ms=created_ms + self._window_ms,
+            reduce_only=True,
+        )
+
+    async def _cancel(self, symbol: str, order_id: str, created_ms: int) -> Outcome:
+        try:
+            return await self._venue.cancel(symbol, order_id, created_ms, created_ms + self._window_ms)
+        except VenueUnreachable as error:
+            return Unknown(error.what)
+
+    async def _place(self, request: OrderRequest) -> Outcome:
+        try:
+            return await self._venue.place(request)
+        except VenueUnreachable as error:
+            return Unknown(error.what)
+
+    def _record(self, step: str, draft: IntentDraft, subject: str, detail: str) -> emergency.Record:
+        record = emergency.Record(
+            at_ms=self._clock.wall_ms(),
+            step=step,
+            action=draft.purpose.value,
+            symbol=draft.symbol,
+            subject=subject,
+            actor=self._actor,
+            detail=_with_qty(draft, detail),
+        )
+        return emergency.append(self._store_path, record)
+
+
+class Hands:
+    """The store's door as long as it works, the emergency journal from the first failure on."""
+
+    def __init__(self, door: Door | None, emergency_door: EmergencyDoor, why: str = "") -> None:
+        self._door = door
+        self._emergency = emergency_door
+        self.store_trouble = "" if door is not None else why or "the store could not be opened"
+
+    async def cancel(self, order: OrderFact, reason: str) -> Sent:
+        """Never raises for the store or the venue: what could not be done is in the answer."""
+        draft = cancel_draft(order.symbol, order.side, order.order_id, reason)
+        sent = await self._through_store(draft)
+        return sent if sent is not None else await self._through_emergency(draft)
+
+    async def close(self, draft: IntentDraft) -> Sent | None:
+        """One reduce-only close. None: the store failed on the way and it is not known whether it left.
+
+        Then the caller looks at the position again before it asks once more: this never sends the same close twice.
+        """
+        if self._door is None:
+            return await self._through_emergency(draft)
+        return await self._through_store(draft)
+
+    async def _through_store(self, draft: IntentDraft) -> Sent | None:
+        if self._door is None:
+            return None
+        try:
+            submitted = await self._door.submit(draft)
+        except (StoreBusy, StoreRefused) as error:
+            self._door = None  # each further try would wait for the lock again
+            self.store_trouble = error.what
+            return None
+        return Sent(submitted.outcome, submitted.sentence(), IN_STORE)
+
+    async def _through_emergency(self, draft: IntentDraft) -> Sent:
+        try:
+            return await self._emergency.submit(draft)
+        except StoreRefused as error:
+            return Sent(None, f"not sent, it could be recorded nowhere: {error.what} ({error.why})", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """One order and what the sweep did with it: 'cancelled', 'gone' (it had ended), 'failed', 'unknown' or 'kept'."""
+
+    order: OrderFact
+    result: str
+    why: str
+    detail: str = ""
+    recorded_in: str = ""
+
+    @property
+    def done(self) -> bool:
+        return self.result in ("cancelled", "gone", "kept")
+
+
+def must_go(order: OrderFact) -> str:
+    """Why the sweep cancels this order; '' when it keeps it."""
+    if order.can_add_exposure:
+        return "can add exposure"
+    if order.take_profit:
+        return "take-profit"
+    return ""
+
+
+def must_stay(order: OrderFact) -> str:
+    return "protective stop" if order.protective else "can only reduce"
+
+
+async def sweep(hands: Hands, snapshot: Snapshot, *, reason: str) -> tuple[Swept, ...]:
+    """Every open order of the snapshot, those that add exposure first. Raises nothing for a cancel that fails."""
+    done = []
+    for order in sorted(snapshot.orders, key=lambda order: (order.reduces, order.symbol, order.order_id)):
+        if not order.status.open:
+            continue
+        why = must_go(order)
+        if not why:
+            done.append(Swept(order, "kept", must_stay(order)))
+            _log.emit(Tag.SAFETY_STOP_PRESERVED, f"kept: {must_stay(order)}", symbol=order.symbol, order=order.order_id)
+            continue
+        sent = await hands.cancel(order, f"{reason}: {why}")
+        swept = cancelled(order, sent, why)
+        if not swept.done:
+            _log.emit(
+                Tag.SAFETY_STOP_CANCEL_FAILED,
+                f"cancel failed: {swept.detail}",
+                symbol=order.symbol,
+                order=order.order_id,
+            )
+        done.append(swept)
+    return tuple(done)
+
+
+def cancelled(order: OrderFact, sent: Sent, why: str) -> Swept:
+    """The answer to one cancel, as the report has it."""
+    return Swept(order, _result(sent.outcome), why, sent.sentence, sent.recorded_in)
+
+
+def outcome_sentence(outcome: Outcome) -> str:
+    if isinstance(outcome, Confirmed):
+        return "confirmed by the venue"
+    if isinstance(outcome, Rejected):
+        return f"rejected by the venue: {outcome.code} {outcome.message}".rstrip()
+    return f"outcome unknown: {outcome.reason}"
+
+
+def _result(outcome: Outcome | None) -> str:
+    if isinstance(outcome, Confirmed):
+        return "cancelled"
+    if isinstance(outcome, Rejected):
+        return "gone" if outcome.code == ORDER_NOT_FOUND else "failed"
+    return "failed" if outcome is None else "unknown"
+
+
+def _step(outcome: Outcome) -> str:
+    if isinstance(outcome, Confirmed):
+        return "confirmed"
+    return "rejected" if isinstance(outcome, Rejected) else "unknown"
+
+
+def _with_qty(draft: IntentDraft, detail: str) -> str:
+    return f"{draft.side.value} {draft.qty} reduce-only; {detail}" if draft.qty is not None else detail

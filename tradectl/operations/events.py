@@ -1,0 +1,156 @@
+"""The journal, filtered and followed: what was intended, what came of it, who changed what."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from tradectl.domain.tags import Tag
+from tradectl.errors import StoreBusy, UsageError
+from tradectl.operations import symbols
+from tradectl.operations.times import parse_since
+from tradectl.operations.why import known_symbols
+from tradectl.store import cycles, journal
+from tradectl.store.cycles import Progress
+from tradectl.store.database import Database
+from tradectl.store.journal import Entry
+
+PAGE_ROWS = 1000  # read at a time, so that no read holds the lock for long
+POLL_SECONDS = 0.5
+_SAME_CLOCK_MS = 120_000  # a venue's clock further from this machine's than this is a simulated one
+_PREFIXES = ("safety_", "signal_rejected_", "signal_")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One journal row. `at_ms` is the venue's clock for what happened there, wall time for what was done here."""
+
+    seq: int
+    at_ms: int
+    kind: str
+    actor: str
+    subject: str
+    symbol: str
+    sentence: str
+    body: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    kind: str | None = None
+    tag: str | None = None
+    since_ms: int | None = None
+    symbol: str | None = None
+
+
+def make_filter(
+    db: Database, *, kind: str | None, tag: str | None, since: str | None, symbol: str | None, now_ms: int
+) -> Filter:
+    """From what was typed. A span ('2h') counts back from now, on a simulated venue from its own present.
+
+    Raises UsageError for an unknown kind, tag, time or symbol.
+    """
+    if kind is not None and kind not in journal.KINDS:
+        raise UsageError(f"there is no kind '{kind}'", hint=f"one of: {', '.join(journal.KINDS)}")
+    with db.read() as conn:
+        done = cycles.progress(conn)
+        known = known_symbols(conn) if symbol is not None else set()
+    return Filter(
+        kind=kind,
+        tag=None if tag is None else _tag(tag),
+        since_ms=None if since is None else parse_since(since, _present_ms(done, now_ms)),
+        symbol=None if symbol is None else symbols.match(symbol, known, db.identity.currency),
+    )
+
+
+def last(db: Database, chosen: Filter, limit: int) -> list[Event]:
+    """The last `limit` rows that pass, oldest first."""
+    if chosen.tag is None and chosen.since_ms is None:
+        with db.read() as conn:
+            newest = journal.latest(conn, limit, kind=chosen.kind, symbol=chosen.symbol)
+        return [_event(entry) for entry in reversed(newest)]
+    kept: deque[Entry] = deque(maxlen=limit)
+    for entry in _entries(db, chosen, 0):
+        kept.append(entry)
+    return [_event(entry) for entry in kept]
+
+
+def follow(db: Database, chosen: Filter, after: int, sleep: Callable[[float], None]) -> Iterator[Event]:
+    """Every row after number `after` as it is written, for ever. A busy store is asked again."""
+    while True:
+        try:
+            for entry in _entries(db, chosen, after):
+                after = entry.seq
+                yield _event(entry)
+        except StoreBusy:
+            sleep(POLL_SECONDS)  # somebody holds the lock for long: nothing is lost, the rows come with the next look
+        sleep(POLL_SECONDS)
+
+
+def newest_seq(db: Database) -> int:
+    with db.read() as conn:
+        return journal.head(conn)[0]
+
+
+def _entries(db: Database, chosen: Filter, after: int) -> Iterator[Entry]:
+    """Page by page, each in a read of its own."""
+    while True:
+        with db.read() as conn:
+            rows = journal.page(conn, after, PAGE_ROWS, chosen.kind, chosen.since_ms, chosen.symbol)
+        yield from (entry for entry in rows if chosen.tag is None or _has_tag(entry, chosen.tag))
+        if len(rows) < PAGE_ROWS:
+            return
+        after = rows[-1].seq
+
+
+def _present_ms(done: Progress, now_ms: int) -> int:
+    simulated = done.cycle and abs(done.venue_ms - done.wall_ms) > _SAME_CLOCK_MS
+    return done.venue_ms if simulated else now_ms
+
+
+def _tag(typed: str) -> str:
+    """A tag of the log (SAFETY_DAILY_LOSS), or what it tells of (daily_loss, latch, kill_switch)."""
+    lowered = typed.strip().lower().replace("-", "_")
+    if not lowered:
+        raise UsageError("no tag was named", hint=f"for example {Tag.SAFETY_DAILY_LOSS}")
+    for prefix in _PREFIXES:
+        if lowered.startswith(prefix) and lowered != prefix:
+            return lowered.removeprefix(prefix)
+    return lowered
+
+
+def _has_tag(entry: Entry, tag: str) -> bool:
+    haystack = [entry.kind, entry.subject.lower().replace("-", "_"), str(entry.body.get("latch", ""))]
+    return any(tag in part for part in haystack)
+
+
+def _event(entry: Entry) -> Event:
+    return Event(
+        entry.seq,
+        entry.at_ms,
+        entry.kind,
+        entry.actor,
+        entry.subject,
+        entry.symbol,
+        _sentence(entry),
+        entry.body,
+    )
+
+
+def _sentence(entry: Entry) -> str:
+    """A row in words: its own sentence where it has one, else its fields."""
+    body = entry.body
+    own = body.get("sentence")
+    if isinstance(own, str):
+        return f"{entry.subject}: {own}" if entry.kind == "refusal" else own
+    parts = []
+    for key, value in body.items():
+        if value in (None, "", [], {}) or key in ("latch", "scope"):
+            continue
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{name}: {part}" for name, part in value.items())
+            parts.append(f"{key}=({value})")
+        else:
+            parts.append(f"{key}={value}")
+    return " ".join([entry.subject, *parts]).strip()

@@ -1,0 +1,98 @@
+"""The kill switch's last word: a fresh, complete read of the venue, and what is still wrong in it.
+
+Verified means: no order is left that can add exposure, none that the sweep should have cancelled, and every position
+is covered by its stops. Shared by `activate`, `status` and `clear`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tradectl.domain.money import text
+from tradectl.domain.order import OrderFact
+from tradectl.domain.position import Protection, Side, coverage
+from tradectl.domain.snapshot import Snapshot
+from tradectl.execution.sweep import must_go
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One position and what covers it. Quantities without sign."""
+
+    symbol: str
+    side: Side
+    qty: Decimal
+    entry_price: Decimal
+    mark_price: Decimal
+    unrealised: Decimal
+    protection: Protection
+    covered_qty: Decimal
+    stop_price: Decimal | None
+
+    @property
+    def covered(self) -> bool:
+        return self.protection is Protection.COVERED
+
+    def sentence(self) -> str:
+        base = f"{self.symbol} {self.side.value} {text(self.qty)}"
+        if self.protection is Protection.NAKED:
+            return f"{base} is NAKED: no stop covers it"
+        if self.protection is Protection.SHORT:
+            return f"{base} is only partly protected: its stops cover {text(self.covered_qty)}"
+        return f"{base} is covered by its stop at {text(self.stop_price) if self.stop_price is not None else '-'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One reading. `at_ms` is on the venue's clock."""
+
+    at_ms: int
+    adding: tuple[OrderFact, ...]
+    targets: tuple[OrderFact, ...]  # take-profits still resting
+    stops: tuple[OrderFact, ...]
+    held: tuple[Held, ...]
+
+    @property
+    def naked(self) -> tuple[Held, ...]:
+        return tuple(one for one in self.held if not one.covered)
+
+
+def check(snapshot: Snapshot) -> Check:
+    resting = [order for order in snapshot.orders if order.status.open]
+    return Check(
+        at_ms=snapshot.at_ms,
+        adding=tuple(order for order in resting if order.can_add_exposure),
+        targets=tuple(order for order in resting if must_go(order) and not order.can_add_exposure),
+        stops=tuple(order for order in resting if order.protective),
+        held=tuple(_held(snapshot, position.symbol) for position in snapshot.positions if position.qty),
+    )
+
+
+def _held(snapshot: Snapshot, symbol: str) -> Held:
+    position = snapshot.position(symbol)
+    assert position is not None
+    cover = coverage(position, snapshot.orders)
+    return Held(
+        symbol,
+        position.side,
+        abs(position.qty),
+        position.entry_price,
+        position.mark_price,
+        position.unrealised,
+        cover.protection,
+        cover.covered_qty,
+        cover.stop_price,
+    )
+
+
+def describe(order: OrderFact) -> str:
+    """'BTCUSDT buy limit 0.5 at 60000', for a person."""
+    size = "all" if order.close_position else text(order.remaining_qty)
+    price = order.trigger_price if order.trigger_price is not None else order.price
+    at = f" at {text(price)}" if price is not None else ""
+    return f"{order.symbol} {order.side.value} {order.type.value.replace('_', ' ')} {size}{at}"
+
+
+def close_command(symbol: str, store: str) -> str:
+    return f"tradectl positions close {symbol} --reason TEXT --state {store}"

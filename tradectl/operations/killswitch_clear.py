@@ -1,0 +1,145 @@
+"""`killswitch clear`: entries go again. Refused while its cause still holds, unless overridden on the record (9, 11).
+
+The order matters: the emergency journal is imported and the latch cleared in one commit, and only then is the halt
+file removed, so that a crash in between leaves the account fenced, never open without a record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tradectl.domain.intent import Purpose
+from tradectl.domain.system_state import Latch, LatchName, SystemState, system_state
+from tradectl.errors import NotAvailable, Refused, StoreUnwritable, ToolError, VenueUnreachable
+from tradectl.execution.resolve import adopt_doubt, resolve
+from tradectl.operations.killswitch_check import Check, check, close_command
+from tradectl.operations.killswitch_record import CLEARED, take_in
+from tradectl.operations.killswitch_venue import Books
+from tradectl.operations.opening import open_venue, wall_ms
+from tradectl.store import emergency, halt, journal, latches
+
+
+@dataclass(frozen=True, slots=True)
+class ClearPlan:
+    """What stands now, and what speaks against clearing it (one sentence each)."""
+
+    path: Path
+    state: SystemState
+    latch: Latch | None
+    halt_text: str | None
+    blockers: tuple[str, ...]
+    pending: int
+    check: Check | None
+
+    @property
+    def active(self) -> bool:
+        return self.latch is not None or self.halt_text is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What stood before and what stands after. `still`: the latches that restrict trading now."""
+
+    before: ClearPlan
+    after: SystemState
+    still: tuple[Latch, ...]
+    imported: int
+    halt_removed: bool
+    overridden: tuple[str, ...]
+
+
+async def plan(books: Books, *, actor: str) -> ClearPlan:
+    """Settles what a dead bot left in doubt, then looks at store and venue. Raises StoreBusy and its kin."""
+    db = books.db
+    assert db is not None
+    with db.read() as conn:
+        active = latches.active(conn)
+    halt_text = halt.read(str(db.path))
+    latch = next((one for one in active if one.name is LatchName.KILL_SWITCH), None)
+    state = SystemState.HALTED if halt_text is not None else system_state(active)
+    pending = len(emergency.pending(books.path))
+    if latch is None and halt_text is None:
+        return ClearPlan(books.path, state, None, None, (), pending, None)
+    blockers: list[str] = []
+    seen = await _look(books, blockers, actor)
+    if seen is not None:
+        blockers += [one.sentence() for one in seen.naked]
+    for one in books.entries_in_doubt() or ():
+        blockers.append(f"entry {one.client_id} ({one.symbol}) is in doubt: {one.detail or one.state.value}")
+    return ClearPlan(books.path, state, latch, halt_text, tuple(blockers), pending, seen)
+
+
+async def _look(books: Books, blockers: list[str], actor: str) -> Check | None:
+    assert books.db is not None
+    try:
+        desk = open_venue(books.path, books.identity())
+        try:
+            windows = books.windows()
+            now_ms = desk.clock.now_ms()
+            doubtful = books.in_doubt() or ()
+            settled = all(one.expires_ms + windows.max_skew_ms < now_ms for one in doubtful)
+            if doubtful and settled and not books.bot_alive(wall_ms()):
+                adopt_doubt(books.db, desk.clock, reason="left in doubt by a bot that is gone")
+                await resolve(books.db, desk.venue, desk.clock, max_skew_ms=windows.max_skew_ms, actor=actor)
+            return check(await desk.venue.snapshot())
+        finally:
+            await desk.venue.close()
+    except (VenueUnreachable, NotAvailable, ToolError) as error:
+        blockers.append(f"the venue could not be read, so nothing is verified: {error.what}")
+        return None
+
+
+def refuse(planned: ClearPlan, *, override: bool) -> None:
+    """Raises Refused while something speaks against it, unless overridden."""
+    if not planned.blockers or override:
+        return
+    naked = planned.check.naked if planned.check is not None else ()
+    hint = close_command(naked[0].symbol, str(planned.path)) if naked else "see to these first"
+    raise Refused(
+        "the kill switch stays: its clearing is refused",
+        where=str(planned.path),
+        why="; ".join(planned.blockers),
+        hint=f"{hint}; or repeat with --override, which is recorded",
+    )
+
+
+def apply(books: Books, planned: ClearPlan, *, approver: str, reason: str, override: bool) -> Cleared:
+    """Clears latch and halt file as planned. Raises Refused (see `refuse`), StoreBusy, StoreUnwritable."""
+    refuse(planned, override=override)
+    db = books.db
+    assert db is not None
+    at_ms = wall_ms()
+    overridden = planned.blockers if override else ()
+    with db.transaction() as conn:
+        imported = take_in(conn, books, at_ms=at_ms, actor=approver)
+        cleared = latches.clear(conn, LatchName.KILL_SWITCH, "", by=approver, reason=reason, at_ms=at_ms)
+        active = latches.active(conn)
+        journal.append(
+            conn,
+            at_ms=at_ms,
+            kind="operator",
+            actor=approver,
+            subject=CLEARED,
+            body={
+                "reason": reason,
+                "before": planned.state.value,
+                "after": system_state(active).value,
+                "latch": f"set by {cleared.set_by}: {cleared.reason}" if cleared is not None else None,
+                "halt_file": planned.halt_text,
+                "override": bool(overridden),
+                "overridden": list(overridden),
+                "imported": len(imported),
+            },
+        )
+    emergency.mark_imported(books.path)
+    try:
+        removed = halt.remove(str(db.path))
+    except OSError as error:
+        raise StoreUnwritable(
+            "The latch is cleared, but the halt file is still there and still halts",
+            where=halt.halt_path(str(db.path)),
+            why=error.strerror or str(error),
+            hint="remove that file by hand",
+        ) from error
+    return Cleared(planned, system_state(active), active, len(imported), removed, overridden)

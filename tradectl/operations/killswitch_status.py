@@ -1,0 +1,112 @@
+"""`killswitch status`: is it set, since when, by whom and why; what was cancelled and kept; does the venue agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tradectl.domain.intent import Purpose
+from tradectl.domain.system_state import LATCH_RULES, Latch, LatchName
+from tradectl.errors import Busy, ExitCode, NotAvailable, VenueUnreachable
+from tradectl.operations.killswitch_check import Check, check
+from tradectl.operations.killswitch_record import last_summary
+from tradectl.operations.opening import StoreRef, open_store, open_venue
+from tradectl.store import emergency, halt, intents, latches
+from tradectl.store.identity import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`summary` is the last activation's row in the journal; `check` is None where the venue could not be read."""
+
+    path: Path
+    identity: Identity | None
+    latch: Latch | None
+    halt_file: str | None
+    halt_text: str | None
+    summary: Mapping[str, object] | None
+    summary_at_ms: int | None
+    pending: int  # emergency records that are not in the journal yet
+    in_doubt: tuple[str, ...]
+    check: Check | None
+    venue_trouble: str
+    store_trouble: str
+
+    @property
+    def active(self) -> bool:
+        return self.latch is not None or self.halt_text is not None
+
+    @property
+    def clear_with(self) -> str:
+        return f"{LATCH_RULES[LatchName.KILL_SWITCH].cleared_by} --state {self.path}"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return ExitCode.DRIFT if self.active else ExitCode.OK
+
+
+async def read(ref: StoreRef) -> Status:
+    """One short read of the store, the halt file, and one read of the venue.
+
+    Raises StoreMissing and its kin; StoreBusy only where no halt file answers the question by itself.
+    """
+    path = ref.path.resolve()
+    halt_text = halt.read(str(path))
+    pending = len(emergency.pending(path))
+    try:
+        db = open_store(ref, readonly=True)
+    except Busy as error:
+        if halt_text is None:
+            raise
+        header = emergency.read_header(path)
+        identity = header.identity if header is not None else None
+        seen, trouble = await _look(path, identity) if identity is not None else (None, "the store is locked")
+        return Status(
+            path,
+            identity,
+            None,
+            halt.halt_path(str(path)),
+            halt_text,
+            None,
+            None,
+            pending,
+            (),
+            seen,
+            trouble,
+            error.what,
+        )
+    try:
+        with db.read() as conn:
+            latch = latches.get(conn, LatchName.KILL_SWITCH)
+            summary = last_summary(conn, latch.set_at_ms if latch is not None else 0)
+            doubtful = intents.in_doubt(conn)
+        identity = db.identity
+    finally:
+        db.close()
+    seen, trouble = await _look(path, identity)
+    return Status(
+        path=path,
+        identity=identity,
+        latch=latch,
+        halt_file=halt.halt_path(str(path)) if halt_text is not None else None,
+        halt_text=halt_text,
+        summary=summary.body if summary is not None else None,
+        summary_at_ms=summary.at_ms if summary is not None else None,
+        pending=pending,
+        in_doubt=tuple(one.client_id for one in doubtful if one.purpose is Purpose.ENTRY),
+        check=seen,
+        venue_trouble=trouble,
+        store_trouble="",
+    )
+
+
+async def _look(path: Path, identity: Identity) -> tuple[Check | None, str]:
+    try:
+        desk = open_venue(path, identity)
+        try:
+            return check(await desk.venue.snapshot()), ""
+        finally:
+            await desk.venue.close()
+    except (VenueUnreachable, NotAvailable) as error:
+        return None, error.what

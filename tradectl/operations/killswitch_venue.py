@@ -1,0 +1,140 @@
+"""What the kill switch works with at the venue: whose account it is, how long requests live, and two ways to record.
+
+All of it has to be found also where the store cannot be opened: then the emergency journal's header repeats the
+store's stamp, and by convention the simulated exchange lies beside the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tradectl.domain.intent import Intent, Purpose
+from tradectl.errors import Busy, StoreBusy, StoreDamaged, StoreRefused, StoreUnwritable, VenueUnreachable
+from tradectl.execution.drain import Windows
+from tradectl.execution.submit import Door
+from tradectl.execution.sweep import EmergencyDoor, Hands
+from tradectl.operations.opening import Desk, StoreRef, exchange_file, open_store
+from tradectl.store import emergency, intents, lease
+from tradectl.store.database import Database
+from tradectl.store.emergency import Header
+from tradectl.store.identity import Identity
+
+_RECENT_INTENTS = 20
+_LOCK_WAIT_MS = 500  # the fence has waited its full bound already
+
+
+@dataclass(slots=True)
+class Books:
+    """The store as far as it can be used. `db` None: not at all, and `trouble` says why."""
+
+    path: Path
+    db: Database | None
+    header: Header | None
+    trouble: str = ""
+
+    @classmethod
+    def open(cls, path: Path) -> Books:
+        """Never raises for the store: a fence that stands must be followed by a sweep."""
+        header = emergency.read_header(path)
+        try:
+            return cls(path, open_store(StoreRef(path, "fenced"), lock_wait_ms=_LOCK_WAIT_MS), header)
+        except (Busy, StoreRefused) as error:
+            return cls(path, None, header, error.what)
+
+    @classmethod
+    def must_open(cls, ref: StoreRef) -> Books:
+        """For what cannot be done without the store. Raises StoreMissing and its kin, StoreBusy."""
+        return cls(ref.path, open_store(ref), emergency.read_header(ref.path))
+
+    @classmethod
+    def open_for_exit(cls, ref: StoreRef) -> Books:
+        """For an operator's exit, which a store that is locked or cannot be written does not prevent.
+
+        Raises StoreMissing, StoreMismatch, StoreTooNew: a store that is not the one meant.
+        """
+        try:
+            return cls.must_open(ref)
+        except (StoreBusy, StoreUnwritable, StoreDamaged) as error:
+            return cls(ref.path, None, emergency.read_header(ref.path), error.what)
+
+    def close(self) -> None:
+        if self.db is not None:
+            self.db.close()
+
+    def identity(self) -> Identity:
+        """The stamp. Raises VenueUnreachable when neither the store nor the emergency journal can tell it."""
+        if self.db is not None:
+            return self.db.identity
+        if self.header is not None and self.header.identity is not None:
+            return self.header.identity
+        if exchange_file(self.path, None).exists():
+            return Identity("", "sim", "paper", "", "", None)
+        raise VenueUnreachable(
+            "which venue this store belongs to cannot be told",
+            where=str(self.path),
+            why=self.trouble,
+            hint="cancel by hand at the venue; then look at the store",
+        )
+
+    def entries_in_doubt(self) -> tuple[Intent, ...] | None:
+        """Entries that the venue may or may not have; None when the store cannot be read."""
+        found = self.in_doubt()
+        return None if found is None else tuple(one for one in found if one.purpose is Purpose.ENTRY)
+
+    def in_doubt(self) -> tuple[Intent, ...] | None:
+        if self.db is None:
+            return None
+        try:
+            with self.db.read() as conn:
+                return intents.in_doubt(conn)
+        except (Busy, StoreRefused) as error:
+            self.trouble = error.what
+            return None
+
+    def bot_alive(self, wall_ms: int) -> bool:
+        """Whether a bot may still settle its own intents; taken for alive when the store cannot be read."""
+        if self.db is None:
+            return True
+        try:
+            with self.db.read() as conn:
+                row = lease.current(conn)
+        except (Busy, StoreRefused):
+            return True
+        return row is not None and lease.holder_alive(row, wall_ms)
+
+    def windows(self) -> Windows:
+        """The bot's receive window and skew bound: as it left them, else the longest it used, else the defaults."""
+        if self.header is not None and self.header.recv_window_ms is not None and self.header.max_skew_ms is not None:
+            return Windows(self.header.recv_window_ms, self.header.max_skew_ms)
+        from tradectl.config.section_machine import Venue as VenueKnobs
+
+        knobs = VenueKnobs()
+        return Windows(max([knobs.recv_window_ms, *self._used_windows()]), knobs.max_clock_skew_ms, known=False)
+
+    def _used_windows(self) -> list[int]:
+        if self.db is None:
+            return []
+        try:
+            with self.db.read() as conn:
+                recent = intents.latest(conn, None, _RECENT_INTENTS)
+        except (Busy, StoreRefused):
+            return []
+        return [one.expires_ms - one.created_ms for one in recent]
+
+
+def hands(books: Books, desk: Desk, *, actor: str) -> Hands:
+    """An operator's hands: through the store, and where it cannot be written, through the emergency journal."""
+    window_ms = books.windows().recv_window_ms
+    door = None
+    if books.db is not None:
+        door = Door(books.db, desk.venue, desk.clock, epoch=0, actor=actor, recv_window_ms=window_ms)
+    spare = EmergencyDoor(
+        str(books.path),
+        desk.venue,
+        desk.clock,
+        actor=actor,
+        store_tag=books.identity().store_tag,
+        recv_window_ms=window_ms,
+    )
+    return Hands(door, spare, books.trouble)
