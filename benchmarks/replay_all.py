@@ -89,7 +89,9 @@ def main() -> int:
             )
             for difference in found.differences[:10]:
                 print(f"        {difference}", flush=True)
-    print(f"{len(files)} files, {cycles_in_all} cycles, {fills_in_all} fills: {len(files) - failed} equal, {failed} not")
+    print(
+        f"{len(files)} files, {cycles_in_all} cycles, {fills_in_all} fills: {len(files) - failed} equal, {failed} not"
+    )
     return 1 if failed or not files else 0
 
 

@@ -60,9 +60,7 @@ def compare(store_path: Path, *, start_balance: Decimal = Decimal(10_000)) -> Co
         with db.read() as conn:
             totals = ledger.totals(conn)
             open_trades = ledger.open_trades(conn)
-            known = {
-                row[0]: Decimal(row[1]) for row in conn.execute("SELECT execution_id, qty FROM fills").fetchall()
-            }
+            known = {row[0]: Decimal(row[1]) for row in conn.execute("SELECT execution_id, qty FROM fills").fetchall()}
             recorded = intents.latest(conn, None, 10_000_000)
         booked = list(account_events(host))
         found = [

@@ -46,7 +46,7 @@ class Log:
 
     def alert(self, kind: str, sentence: str, context: str, *, urgent: bool) -> None:
         """An alert as the log sink delivers it; `context` is JSON text already."""
-        level = logging.CRITICAL if urgent else logging.WARNING
+        level = logging.CRITICAL if urgent else logging.WARNING if kind.startswith("safety_") else logging.INFO
         self._logger.log(level, sentence, extra={"alert": kind, "context_json": context})
 
 

@@ -18,7 +18,9 @@ MOVES = st.lists(st.tuples(st.sampled_from(list(OrderSide)), QTY, PRICE, FEE), m
 
 
 def fill(seq: int, side: OrderSide, qty: Decimal, price: Decimal, fee: Decimal) -> Fill:
-    return Fill(f"x{seq}", seq, f"o{seq}", None, None, "BTCUSDT", side, qty, price, fee, seq * 1000, False, reason="market")
+    return Fill(
+        f"x{seq}", seq, f"o{seq}", None, None, "BTCUSDT", side, qty, price, fee, seq * 1000, False, reason="market"
+    )
 
 
 @given(MOVES)

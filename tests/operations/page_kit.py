@@ -21,7 +21,7 @@ from tradectl.domain.position import PositionFact, Side
 from tradectl.domain.risk_state import RiskState
 from tradectl.domain.signal import Decision, Signal, Verdict
 from tradectl.domain.snapshot import Account, Snapshot
-from tradectl.store import cycles, decisions, ledger, lease, limits, risk, session, views
+from tradectl.store import cycles, decisions, journal, lease, ledger, limits, risk, session, views
 from tradectl.store.database import Database
 from tradectl.store.identity import Identity
 from tradectl.store.limits import LimitRow
@@ -132,6 +132,17 @@ def one_cycle(
         limits.save(conn, limit_rows(state))
         views.save_account(conn, seen or snapshot())
         decisions.save(conn, number, VENUE_MS, decided)
+        for item in decided:
+            if item.outcome == "refused":
+                journal.append(
+                    conn,
+                    at_ms=VENUE_MS,
+                    kind="refusal",
+                    actor="bot",
+                    subject=item.code,
+                    symbol=item.symbol,
+                    body={"sentence": item.sentence, "side": "long"},
+                )
         cycles.save_progress(conn, cycles.Progress(number, VENUE_MS, at_wall_ms or wall_ms()))
 
 

@@ -277,10 +277,9 @@ def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path) -> None:
 def test_it_changes_nothing_in_the_store(tmp_path: Path) -> None:
     with create(tmp_path) as db:
         one_cycle(db)
-    before = db.path.read_bytes()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     tradectl("--state", db.path, "state", "show")
-    assert db.path.read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == [db.path.name]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_it_loads_nothing_that_would_make_it_slow(tmp_path: Path) -> None:
@@ -312,6 +311,13 @@ def test_a_store_that_others_can_read_is_pointed_out(tmp_path: Path) -> None:
         db.path.chmod(0o644)
         page = state_show.read(db, wall_ms())
     assert any("0644" in warning and "chmod 600" in warning for warning in page.warnings)
+
+
+def test_a_streak_whose_cooldown_has_passed_refuses_nothing_and_has_room_for_one_loss() -> None:
+    row = LimitRow("consecutive_losses", Decimal(4), Decimal(3), Decimal(1), "count", "", 0)
+    line = limit_lines.line(row, "USDT")
+    assert not line.breached
+    assert line.sentence == "1 more in a row before SAFETY_CIRCUIT_BREAKER"
 
 
 @given(

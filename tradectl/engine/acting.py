@@ -125,7 +125,9 @@ async def early_exit(bot: Bot, view: View, opinion: NoSignal | Signal) -> Decisi
     assert position is not None, "wants_early_exit has seen it"
     reason = ", ".join(opinion.reasons)
     try:
-        submitted = await bot.door.submit(exit_draft(view.symbol, position.side, abs(position.qty), f"early exit: {reason}"))
+        submitted = await bot.door.submit(
+            exit_draft(view.symbol, position.side, abs(position.qty), f"early exit: {reason}")
+        )
     except EntryRefused as refusal:
         sentence = f"early exit refused: {refusal.what}"
         return Decision(view.symbol, "refused", refusal.code, sentence, opinion.candle_open_ms, verdicts=view.verdicts)

@@ -17,11 +17,11 @@ from tradectl.config.schema import Config
 from tradectl.domain.order import TriggerBy
 from tradectl.domain.tags import Tag
 from tradectl.engine.bot import Bot
-from tradectl.errors import NotAvailable
+from tradectl.errors import NotAvailable, StoreMismatch
 from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.submit import Door
 from tradectl.sim.embedded import Embedded, open_embedded
-from tradectl.store import emergency, ledger, lease, pointers, session
+from tradectl.store import emergency, halt, lease, ledger, pointers, session
 from tradectl.store.database import Database
 from tradectl.store.identity import Identity
 from tradectl.strategy.select import make
@@ -48,6 +48,7 @@ class RunOptions:
     interval: str | None = None
     store_path: Path | None = None
     durable: bool = True
+    fresh: bool = False  # begin the paper account anew; the old files are set aside
     config_digest: str = ""
 
 
@@ -69,9 +70,7 @@ def exchange_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.exchange{path.suffix or '.db'}")
 
 
-def assemble(
-    config: Config, options: RunOptions, *, wall_ms: Callable[[], int], stack: ExitStack
-) -> Assembled:
+def assemble(config: Config, options: RunOptions, *, wall_ms: Callable[[], int], stack: ExitStack) -> Assembled:
     """Everything a bot needs, each closed by `stack`.
 
     Raises StoreRefused and its kin for a store that is not ours, LeaseHeld when another bot holds the account,
@@ -84,6 +83,8 @@ def assemble(
     path = store_path(config, options)
     path.parent.mkdir(parents=True, exist_ok=True)
     market = exchange_path(path)
+    if options.fresh:
+        _set_aside(path, market, wall_ms)
     db = _open_store(config, path, market, options, wall_ms, stack)
     holder = lease.this_holder()
     with db.transaction() as conn:
@@ -94,16 +95,39 @@ def assemble(
     embedded = open_embedded(
         config,
         market,
-        symbols=(options.symbol,) if options.symbol else config.symbols(),
-        interval=options.interval or config.perps.interval,
-        replay_files=options.replay,
-        durable=options.durable,
         wall_ms=wall_ms,
+        symbols=(options.symbol,) if options.symbol and not options.replay else None,
+        interval=options.interval,
+        replay_files=options.replay,
+        replay_symbol=options.symbol if options.replay else None,
+        durable=options.durable,
     )
     stack.callback(embedded.host.close)
-    bot = _bot(_traded(config, embedded), db, embedded, epoch)
+    for notice in embedded.notices:
+        _log.emit(Tag.SESSION, notice)
+    bot = _bot(_traded(config, embedded, options), db, embedded, epoch)
     running, first_trade = _session(db, options, embedded.clock.now_ms(), wall_ms())
     return Assembled(bot, embedded, running, first_trade, options.speed)
+
+
+def _set_aside(path: Path, market: Path, wall_ms: Callable[[], int]) -> None:
+    """Renames an older paper account out of the way, never one that a bot still holds or that is not paper.
+
+    Latches, halt file and counters go with it: a fresh account starts unrestricted, which is why only paper has this.
+    """
+    if path.exists():
+        with Database.open(path, expect=None) as db:
+            if db.identity.environment != PAPER:
+                raise StoreMismatch(
+                    f"--fresh is for paper accounts; this store is {db.identity}",
+                    where=str(path),
+                    hint="name another --state",
+                )
+            with db.transaction() as conn:
+                lease.acquire(conn, lease.this_holder(), wall_ms())
+    for old in (path, market, Path(halt.halt_path(str(path))), emergency.path_of(path)):
+        if old.exists():
+            old.replace(old.with_name(f"{old.name}.before-{wall_ms()}"))
 
 
 def _leave_pointer(db: Database, stack: ExitStack) -> None:
@@ -153,12 +177,11 @@ def _store_tag(config: Config, market: Path) -> str:
     return "".join(alphabet[byte % len(alphabet)] for byte in digest[:6])
 
 
-def _traded(config: Config, embedded: Embedded) -> Config:
-    """The config with the markets that are really there: a replay file decides symbol and interval."""
+def _traded(config: Config, embedded: Embedded, options: RunOptions) -> Config:
+    """The config with the markets that are really there: a replay's files decide symbols and interval."""
+    interval = options.interval or (embedded.interval if options.replay else config.perps.interval)
     symbols = tuple(embedded.feed.symbols)
-    if symbols == config.symbols() and embedded.interval == config.perps.interval:
-        return config
-    perps = config.perps.model_copy(update={"symbol": symbols[0], "interval": embedded.interval})
+    perps = config.perps.model_copy(update={"symbol": symbols[0], "interval": interval})
     market = config.market.model_copy(update={"candidate_symbols": symbols})
     return config.model_copy(update={"perps": perps, "market": market})
 
@@ -211,4 +234,3 @@ def _session(db: Database, options: RunOptions, venue_ms: int, now_ms: int) -> t
 def _release(db: Database, epoch: int, wall_ms: Callable[[], int]) -> None:
     with db.transaction() as conn:
         lease.release(conn, epoch, wall_ms())
-

@@ -42,6 +42,7 @@ class Memory:
     said_ms: dict[tuple[str, str], int] = field(default_factory=dict)  # (symbol, gate) → when last said
     standing: dict[str, str] = field(default_factory=dict)  # symbol → gate that refused it in the last cycle
     system_state: str = ""
+    warned_day: str = ""  # the UTC day whose daily-loss warning was given
     signalled_ms: dict[str, int] = field(default_factory=dict)  # symbol → last entry sent; from the intents at start
     alerts: list[PendingAlert] = field(default_factory=list)
 

@@ -70,6 +70,7 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
 
 async def _decide(bot: Bot, view: market.View, report: CycleReport) -> tuple[Decision, Sized | None]:
     """One symbol: exits before entries, gates in order, and the first refusal ends it."""
+    telling.warnings(bot, view.verdicts, view.symbol)
     if view.ctx is None:
         return telling.refused(bot, SymbolRefusal(view.symbol, view.verdicts)), None
     if pipeline.refused(view.data_verdicts):
@@ -79,7 +80,7 @@ async def _decide(bot: Bot, view: market.View, report: CycleReport) -> tuple[Dec
     if acting.wants_early_exit(bot, view, opinion):
         return await acting.early_exit(bot, view, opinion), None
     if not isinstance(opinion, Signal):
-        return telling.no_signal(bot, opinion), None
+        return telling.no_signal(bot, opinion, view.verdicts + view.data_verdicts), None
 
     report.signals += 1
     if pipeline.refused(view.verdicts):

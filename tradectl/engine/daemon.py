@@ -25,7 +25,7 @@ from tradectl.engine.cycle_report import CycleReport
 from tradectl.engine.recover import recover, restore
 from tradectl.engine.session_report import SessionReport, held_positions
 from tradectl.errors import Busy, EntryRefused, LeaseHeld, StoreUnwritable, ToolError, TradectlError
-from tradectl.store import cycles, intents, latches, ledger, lease, session
+from tradectl.store import cycles, intents, latches, lease, ledger, session
 
 _log = logs.get("engine.daemon")
 
@@ -132,7 +132,7 @@ def _listen(stop: asyncio.Event, tally: Run) -> None:
 
 def _advance(assembled: Assembled) -> bool:
     """Moves a stepped market on, unless the cycle of the present instant has still to be run. False at the end."""
-    if not assembled.embedded.stepped:
+    if assembled.embedded.wall:
         return True
     bot = assembled.bot
     with bot.db.read() as conn:
@@ -179,9 +179,7 @@ async def _attempt(assembled: Assembled, tally: Run) -> bool:
         return False
 
 
-async def _wait(
-    assembled: Assembled, stop: asyncio.Event, deadline: float | None, began: float, done: bool
-) -> None:
+async def _wait(assembled: Assembled, stop: asyncio.Event, deadline: float | None, began: float, done: bool) -> None:
     """Until the next cycle is due, with the lease kept alive; returns at once when told to stop."""
     pause = _pause_seconds(assembled, done) - (time.monotonic() - began)
     if deadline is not None:
@@ -200,7 +198,7 @@ async def _wait(
 def _pause_seconds(assembled: Assembled, done: bool) -> float:
     if not done:
         return RETRY_SECONDS
-    if not assembled.embedded.stepped:
+    if assembled.embedded.wall:
         return float(assembled.bot.config.engine.cycle_seconds)
     speed = assembled.speed
     if speed is None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
-from tradectl.domain.candle import MINUTE_MS
+from tradectl.domain.candle import HOUR_MS, MINUTE_MS
 from tradectl.domain.risk_state import RiskState
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
@@ -53,11 +54,21 @@ def _money_limits(bot: Bot, report: CycleReport, risk: RiskState) -> Iterator[Li
 def _counts(bot: Bot, report: CycleReport, books: Books, risk: RiskState) -> Iterator[LimitRow]:
     config, at_ms = bot.config, report.snapshot.at_ms
     yield _count("positions", len(report.snapshot.positions), config.risk.max_concurrent_positions, _MARGIN, at_ms)
-    yield _count("consecutive_losses", risk.streak, config.perps.consecutive_loss_limit, _STREAK, at_ms)
+    yield _streak(bot, risk, at_ms)
     entries = books.session.entries
     yield _count("session_trades", entries, config.perps.session_max_trades, _SESSION, at_ms)
     minutes = (at_ms - books.session.started_ms) // MINUTE_MS
     yield _count("session_runtime", minutes, config.perps.session_max_runtime_minutes, _SESSION, at_ms, "minutes")
+
+
+def _streak(bot: Bot, risk: RiskState, at_ms: int) -> LimitRow:
+    """Once the cooldown has passed, a streak at its limit has room for one more loss: headroom 1."""
+    perps = bot.config.perps
+    row = _count("consecutive_losses", risk.streak, perps.consecutive_loss_limit, _STREAK, at_ms)
+    hours, since = perps.consecutive_loss_cooldown_hours, risk.streak_at_ms
+    if row.headroom is None or row.headroom > 0 or hours is None or since is None:
+        return row
+    return replace(row, headroom=Decimal(1)) if since + int(hours * HOUR_MS) <= at_ms else row
 
 
 def _count(

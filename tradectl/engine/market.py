@@ -61,4 +61,3 @@ async def look(bot: Bot, account: AccountContext, books: Books, symbol: str) -> 
         clock_skew_ms=bot.memory.clock_skew_ms,
     )
     return View(symbol, verdicts, ctx, pipeline.with_data(ctx), holds)
-

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from tradectl import logs
 from tradectl.domain.candle import day_start_ms
 from tradectl.domain.money import ZERO, amount, text
 from tradectl.domain.risk_state import RiskState
 from tradectl.domain.signal import Decision
 from tradectl.domain.tags import Tag
-from tradectl import logs
 from tradectl.engine import limits_view, state
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
@@ -48,6 +48,7 @@ def save(bot: Bot, report: CycleReport, books: state.Books, looked: Iterable[Vie
         cycles.save_progress(conn, cycles.Progress(report.number, at_ms, wall_ms))
         if report.number % PRUNE_EVERY == 0:
             decisions.prune(conn, at_ms)
+            outbox.prune(conn, at_ms)
     bot.memory.alerts.clear()
     bot.alerts.drain(bot.clock.now_ms())
 
@@ -59,9 +60,7 @@ def _save_risk(bot: Bot, conn: Connection, report: CycleReport) -> RiskState:
     midnight = day_start_ms(snapshot.at_ms)
     crossed = stored is not None and day_start_ms(stored.last_equity_ms) != midnight
     counters = state.moved_on(stored, snapshot, ledger.realised_since(conn, midnight) if crossed else ZERO)
-    if any(
-        verdict.tag is Tag.SAFETY_DAILY_LOSS_WARNING for item in report.decisions for verdict in item.verdicts
-    ):
+    if bot.memory.warned_day == counters.day:
         counters = replace(counters, daily_warned=True)
     if stored is None or stored.day != counters.day:
         estimated = " (estimated: the bot was not running at midnight)" if counters.day_start_estimated else ""

@@ -32,6 +32,7 @@ def restore(bot: Bot) -> None:
                 known = bot.memory.signalled_ms.get(intent.symbol, 0)
                 bot.memory.signalled_ms[intent.symbol] = max(known, intent.created_ms)
     if counters is not None:
+        bot.memory.warned_day = counters.day if counters.daily_warned else ""
         _log.emit(
             Tag.SAFETY_STATE_LOAD,
             f"Restored risk state peak_equity=${counters.peak_equity:.2f} consecutive_losses={counters.streak}",

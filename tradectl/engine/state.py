@@ -18,9 +18,19 @@ from tradectl.execution.ingest import Ingested, ingest
 from tradectl.execution.observe import compare_books, observe
 from tradectl.risk.context import AccountContext, Costs
 from tradectl.store import cycles, halt, intents, latches, ledger, risk, session
+from tradectl.store.connection import Connection
 
 CATCH_UP_TRIES = 3
 FRESH_DAY_MS = 60_000  # a first look this soon after midnight still shows midnight's equity
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What an entry without an outcome counts for, as if it were filled (promise 8). Quote currency."""
+
+    symbol: str
+    notional: Decimal
+    margin: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,7 @@ class Books:
     latches: tuple[Latch, ...]
     halt_reason: str | None
     in_doubt: tuple[Intent, ...]
+    doubtful_entries: tuple[Reserved, ...]
     disagreements: Mapping[str, str]
     processed: Mapping[str, int]
     session: session.Session
@@ -61,6 +72,7 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
     """Everything the gates need from the store, as of now; risk counters moved on to this snapshot's equity."""
     with bot.db.read() as conn:
         stored = risk.load(conn)
+        doubtful = intents.in_doubt(conn)
         realised = ledger.realised_since(conn, day_start_ms(snapshot.at_ms)) if _new_day(stored, snapshot) else ZERO
         trades = ledger.open_trades(conn)
         running = session.current(conn)
@@ -70,7 +82,8 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
             open_trades=trades,
             latches=latches.active(conn),
             halt_reason=halt.read(str(bot.db.path)),
-            in_doubt=intents.in_doubt(conn),
+            in_doubt=doubtful,
+            doubtful_entries=_reserved(conn, doubtful),
             disagreements=compare_books(snapshot, trades),
             processed=cycles.processed(conn),
             session=running,
@@ -106,26 +119,27 @@ def account_context(bot: Bot, snapshot: Snapshot, books: Books) -> AccountContex
         signalled_ms=bot.memory.signalled_ms,
     )
     in_doubt: dict[str, int] = {}
-    for intent in books.in_doubt:
-        if intent.purpose is not Purpose.ENTRY:
-            continue
-        in_doubt[intent.symbol] = in_doubt.get(intent.symbol, 0) + 1
-        context = _count_pending(bot, context, intent)
+    for entry in books.doubtful_entries:
+        in_doubt[entry.symbol] = in_doubt.get(entry.symbol, 0) + 1
+        if snapshot.position(entry.symbol) is None:  # else the venue's own numbers hold it already
+            context = replace(
+                context,
+                pending_notional=context.pending_notional + entry.notional,
+                pending_margin=context.pending_margin + entry.margin,
+                pending_symbols=context.pending_symbols | {entry.symbol},
+            )
     return replace(context, in_doubt=in_doubt)
 
 
-def _count_pending(bot: Bot, context: AccountContext, intent: Intent) -> AccountContext:
-    """An entry without an outcome counts as if it were filled, unless the venue already shows its position."""
-    if context.snapshot.position(intent.symbol) is not None or intent.qty is None or intent.stop is None:
-        return context
-    # The stop is the only price the intent carries; it is close enough to the entry for a margin reservation.
-    notional = intent.qty * intent.stop.trigger_price
-    return replace(
-        context,
-        pending_notional=context.pending_notional + notional,
-        pending_margin=context.pending_margin + divide(notional, bot.config.perps.leverage),
-        pending_symbols=context.pending_symbols | {intent.symbol},
-    )
+def _reserved(conn: Connection, doubtful: tuple[Intent, ...]) -> tuple[Reserved, ...]:
+    """Each entry in doubt with its share of the size it was sliced from."""
+    found = []
+    for intent in doubtful:
+        plan = intents.plan(conn, intent.number) if intent.purpose is Purpose.ENTRY else None
+        if plan is not None and intent.qty is not None:
+            share = divide(intent.qty, plan.qty)
+            found.append(Reserved(intent.symbol, plan.notional * share, plan.initial_margin * share))
+    return tuple(found)
 
 
 def _merge(first: Ingested, second: Ingested) -> Ingested:

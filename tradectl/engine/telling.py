@@ -7,13 +7,13 @@ every repetition is counted in the decision records instead.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 
 from tradectl import logs
-from tradectl.domain.candle import HOUR_MS, utc_text
-from tradectl.domain.money import amount, text
+from tradectl.domain.candle import HOUR_MS, day_of, utc_text
+from tradectl.domain.money import amount
 from tradectl.domain.signal import Decision, NoSignal, SymbolRefusal, Verdict
-from tradectl.domain.system_state import SystemState, system_state as strictest
+from tradectl.domain.system_state import SystemState
+from tradectl.domain.system_state import system_state as strictest
 from tradectl.domain.tags import Tag
 from tradectl.engine.bot import Bot, PendingAlert
 from tradectl.engine.cycle_report import CycleReport
@@ -21,13 +21,11 @@ from tradectl.risk.context import AccountContext, SymbolContext
 
 _log = logs.get("engine.cycle")
 REPEAT_MS = HOUR_MS
-CENT = Decimal("0.01")
 
 
 def refused(bot: Bot, refusal: SymbolRefusal, ctx: SymbolContext | None = None) -> Decision:
     """The decision record of a refusal, its log line and its alert."""
     verdict = refusal.refused_by
-    _warnings(bot, refusal.verdicts, refusal.symbol)
     _say_refusal(bot, refusal.symbol, verdict)
     candle_ms = refusal.signal.candle_open_ms if refusal.signal is not None else _last_candle(ctx)
     return Decision(
@@ -41,12 +39,19 @@ def refused(bot: Bot, refusal: SymbolRefusal, ctx: SymbolContext | None = None) 
     )
 
 
-def no_signal(bot: Bot, opinion: NoSignal) -> Decision:
+def no_signal(bot: Bot, opinion: NoSignal, verdicts: tuple[Verdict, ...]) -> Decision:
     """No opinion is a decision too; its reasons are one DEBUG line."""
     reasons = ", ".join(opinion.reasons)
     _log.emit(Tag.SIGNAL, f"no signal: {reasons}", symbol=opinion.symbol, strategy=opinion.strategy)
     bot.memory.standing.pop(opinion.symbol, None)
-    return Decision(opinion.symbol, "no_signal", opinion.reasons[0], f"no signal: {reasons}", opinion.candle_open_ms)
+    return Decision(
+        symbol=opinion.symbol,
+        outcome="no_signal",
+        code=opinion.reasons[0],
+        sentence=f"no signal: {reasons}",
+        candle_open_ms=opinion.candle_open_ms,
+        verdicts=verdicts,
+    )
 
 
 def _last_candle(ctx: SymbolContext | None) -> int | None:
@@ -61,10 +66,17 @@ def _say_refusal(bot: Bot, symbol: str, verdict: Verdict) -> None:
     _say(bot, symbol, verdict, force=began)
 
 
-def _warnings(bot: Bot, verdicts: tuple[Verdict, ...], symbol: str) -> None:
+def warnings(bot: Bot, verdicts: tuple[Verdict, ...], symbol: str) -> None:
+    """Gates that let a symbol pass and still have something to say; the daily warning once a day (it is stored)."""
     for verdict in verdicts:
-        if verdict.passed and verdict.tag is not None:
-            _say(bot, symbol, verdict, force=False)
+        if not verdict.passed or verdict.tag is None:
+            continue
+        if verdict.tag is Tag.SAFETY_DAILY_LOSS_WARNING:
+            day = day_of(bot.clock.now_ms())
+            if bot.memory.warned_day == day:
+                continue
+            bot.memory.warned_day = day
+        _say(bot, symbol, verdict, force=False)
 
 
 def _say(bot: Bot, symbol: str, verdict: Verdict, *, force: bool) -> None:
@@ -122,7 +134,7 @@ def summary(bot: Bot, report: CycleReport) -> None:
         _log.emit(Tag.SAFETY_RATE_LIMIT, sentence, level=20, throttled_ms=report.throttled_ms)
     try:
         fields = summary_fields(bot, report)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must be seen and must not end the cycle
+    except Exception as error:
         _log.emit(Tag.CYCLE_SUMMARY_FAILED, f"{type(error).__name__}: {error}", cycle=report.number)
         return
     _log.emit(Tag.CYCLE_SUMMARY, _in_words(bot, report), fields)
@@ -139,7 +151,7 @@ def summary_fields(bot: Bot, report: CycleReport) -> dict[str, object]:
         "system_state": report.system_state,
         "cooldowns_active": _cooling(bot),
         "throttled_ms": report.throttled_ms,
-        "equity": text(report.snapshot.equity.quantize(CENT)),
+        "equity": f"{report.snapshot.equity:.2f}",
     }
 
 
@@ -153,7 +165,9 @@ def _in_words(bot: Bot, report: CycleReport) -> str:
     """The decision and its reason in one sentence, as a person would say it."""
     if len(report.decisions) == 1:
         decision = report.decisions[0]
-        return f"{decision.symbol} {decision.outcome.replace('_', ' ')}: {decision.sentence}"
+        said = decision.sentence
+        word = decision.outcome.replace("_", " ")
+        return f"{decision.symbol}: {said}" if said.startswith(word) else f"{decision.symbol} {word}: {said}"
     acted = [decision.symbol for decision in report.decisions if decision.outcome in ("entered", "exit")]
     money = amount(report.snapshot.equity, bot.venue.currency)
     return f"{', '.join(acted) or 'no orders'}; equity {money}"

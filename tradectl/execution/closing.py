@@ -69,8 +69,9 @@ async def _left(venue: Venue, position: PositionFact) -> Decimal:
 
 
 def left_behind(snapshot: Snapshot, symbol: str, store_tag: str) -> tuple[list[OrderFact], list[OrderFact]]:
-    """(ours or attached, others') reducing orders of a symbol without a position; others' are left alone (promise 6)."""
-    ours, others = [], []
+    """(ours or attached, others') reducing orders of one symbol; others' are left alone (promise 6)."""
+    ours: list[OrderFact] = []
+    others: list[OrderFact] = []
     for order in snapshot.orders_of(symbol):
         if order.reduces and order.status.open:
             parsed = ClientId.parse(order.client_id)

@@ -22,11 +22,10 @@ ReadDoubtful = Callable[[], tuple[Intent, ...] | None]  # entries in doubt; None
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """The bot's own: how long a request lives, and how far clocks may be apart. `known` is False for mere defaults."""
+    """How long the bot's requests live, and how far clocks may be apart."""
 
     recv_window_ms: int
     max_skew_ms: int
-    known: bool = True
 
     @property
     def longest_ms(self) -> int:

@@ -63,9 +63,7 @@ async def ingest(db: Database, venue: Venue, currency: str) -> Ingested:
         booking.finish(events[-1].seq)
     for line in booking.lines:
         _log.emit(*line)
-    return Ingested(
-        tuple(booking.fills), tuple(booking.fundings), tuple(booking.opened), tuple(booking.closed)
-    )
+    return Ingested(tuple(booking.fills), tuple(booking.fundings), tuple(booking.opened), tuple(booking.closed))
 
 
 class _Booking:

@@ -13,7 +13,7 @@ async def observe(venue: Venue) -> Snapshot:
 
 
 def compare_books(snapshot: Snapshot, open_trades: dict[str, OpenTrade]) -> dict[str, str]:
-    """Where local positions differ from the venue's, after ingestion: {symbol: one sentence}. Empty means they agree."""
+    """Where local positions differ from the venue's, after ingestion: {symbol: one sentence}; empty: they agree."""
     found: dict[str, str] = {}
     theirs = {position.symbol: position.qty for position in snapshot.positions if position.qty}
     for symbol, qty in theirs.items():

@@ -92,9 +92,7 @@ async def _cover(
     )
     if isinstance(submitted.outcome, Confirmed):
         result.placed[symbol] = text(price)
-        _log.emit(
-            Tag.SAFETY_STOP_PLACED, f"missing stop placed at {text(price)}", symbol=symbol, qty=text(missing)
-        )
+        _log.emit(Tag.SAFETY_STOP_PLACED, f"missing stop placed at {text(price)}", symbol=symbol, qty=text(missing))
         return
     result.naked[symbol] = submitted.sentence()
     if submitted.outcome is None or submitted.intent.state.in_doubt:

@@ -40,9 +40,7 @@ def adopt_doubt(db: Database, clock: Clock, *, reason: str) -> tuple[Intent, ...
         found = intents.in_doubt(conn)
         for intent in found:
             if intent.state is not IntentState.UNKNOWN:
-                unknown = intents.advance(
-                    conn, intent.number, IntentState.UNKNOWN, at_ms=clock.now_ms(), detail=reason
-                )
+                unknown = intents.advance(conn, intent.number, IntentState.UNKNOWN, at_ms=clock.now_ms(), detail=reason)
                 block_symbol(conn, unknown, clock.wall_ms(), clock.now_ms(), reason)
         return found
 
@@ -84,9 +82,7 @@ async def _look_up(db: Database, venue: Venue, clock: Clock, intent: Intent, max
             return _settle(db, clock, intent, IntentState.NOT_PLACED, sentence, None)
 
 
-async def _look_up_cancel(
-    db: Database, venue: Venue, clock: Clock, intent: Intent, max_skew_ms: int
-) -> Resolution:
+async def _look_up_cancel(db: Database, venue: Venue, clock: Clock, intent: Intent, max_skew_ms: int) -> Resolution:
     """A cancel is settled by whether its order is still open; while it may yet arrive, only 'gone' is evidence."""
     expired = await venue.server_time_ms() > intent.expires_ms + max_skew_ms
     snapshot = await venue.snapshot()
@@ -102,9 +98,7 @@ def _settle(
     db: Database, clock: Clock, intent: Intent, state: IntentState, sentence: str, order_id: str | None
 ) -> Resolution:
     with db.transaction() as conn:
-        settled = intents.advance(
-            conn, intent.number, state, at_ms=clock.now_ms(), order_id=order_id, detail=sentence
-        )
+        settled = intents.advance(conn, intent.number, state, at_ms=clock.now_ms(), order_id=order_id, detail=sentence)
     _log.emit(
         Tag.SAFETY_UNKNOWN_ORDER,
         f"{intent.purpose.value} order {intent.client_id} resolved as {state.value}: {sentence}",

@@ -128,7 +128,10 @@ class Door:
             blocking = _first_blocking(active, draft.symbol)
             if halted is not None:
                 raise EntryRefused(
-                    "a halt file forbids entries", code="halt_file", where=halt.halt_path(str(self._db.path)), why=halted
+                    "a halt file forbids entries",
+                    code="halt_file",
+                    where=halt.halt_path(str(self._db.path)),
+                    why=halted,
                 )
             if blocking is not None:
                 raise EntryRefused(
@@ -197,7 +200,9 @@ class Door:
 
 def block_symbol(conn: Connection, intent: Intent, wall_ms: int, at_ms: int, reason: str) -> None:
     """Sets the unknown-order latch of the intent's symbol, with its log line and alert, in the caller's transaction."""
-    sentence = f"outcome of {intent.purpose.value} order {intent.client_id} is unknown ({reason}); no entries until resolved"
+    sentence = (
+        f"outcome of {intent.purpose.value} order {intent.client_id} is unknown ({reason}); no entries until resolved"
+    )
     latches.set_latch(conn, Latch(LatchName.UNKNOWN_ORDER, intent.symbol, "bot", wall_ms, sentence))
     _log.emit(Tag.SAFETY_UNKNOWN_ORDER, sentence, symbol=intent.symbol, client_id=intent.client_id)
     outbox.put(

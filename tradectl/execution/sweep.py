@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 from tradectl import logs
 from tradectl.domain.intent import ClientId, IntentDraft, Purpose, cancel_draft
+from tradectl.domain.money import text
 from tradectl.domain.order import Confirmed, OrderFact, OrderRequest, Outcome, Rejected, Unknown
 from tradectl.domain.ports import Clock, Venue
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
-from tradectl.errors import StoreBusy, StoreRefused, VenueUnreachable
+from tradectl.errors import StoreBusy, StoreRefused, StoreUnwritable, VenueUnreachable
 from tradectl.execution.submit import ORDER_NOT_FOUND, Door
 from tradectl.store import emergency
 
@@ -26,6 +27,7 @@ _log = logs.get("execution.sweep")
 
 IN_STORE = "store"
 IN_EMERGENCY = "emergency journal"
+EMERGENCY_KIND = "emergency"  # the journal's kind of what was imported
 _REDUCING = (Purpose.CANCEL, Purpose.CLOSE)
 
 
@@ -50,6 +52,7 @@ class EmergencyDoor:
         self._actor = actor
         self._store_tag = store_tag
         self._window_ms = recv_window_ms
+        self._closes = 0
 
     async def submit(self, draft: IntentDraft) -> Sent:
         """Records, sends, records the outcome. Raises StoreUnwritable: then nothing has left."""
@@ -58,16 +61,22 @@ class EmergencyDoor:
         created_ms = self._clock.now_ms()
         if draft.purpose is Purpose.CANCEL:
             assert draft.cancels_order_id is not None
-            self._record("recorded", draft, draft.cancels_order_id, draft.reason)
-            outcome = await self._cancel(draft.symbol, draft.cancels_order_id, created_ms)
             subject = draft.cancels_order_id
+            self._record("recorded", draft, subject, draft.reason)
+            outcome = await self._cancel(draft.symbol, subject, created_ms)
         else:
-            # The record's number stands in for the intent's; wall time keeps it clear of every number the store gives.
-            number = self._record("recorded", draft, "", draft.reason).number
-            subject = str(ClientId(self._store_tag, draft.purpose, self._clock.wall_ms() * 1000 + number % 1000))
+            # Wall time stands in for the intent's number: clear of every number that the store gives.
+            self._closes += 1
+            subject = str(ClientId(self._store_tag, draft.purpose, self._clock.wall_ms() * 1000 + self._closes))
+            self._record("recorded", draft, subject, draft.reason)
             outcome = await self._place(self._request(draft, subject, created_ms))
-        self._record(_step(outcome), draft, subject, outcome_sentence(outcome))
-        return Sent(outcome, outcome_sentence(outcome), IN_EMERGENCY)
+        sentence = outcome_sentence(outcome)
+        try:
+            self._record(_step(outcome), draft, subject, sentence)
+        except StoreUnwritable as error:
+            # It has left, and that it was about to is on record: its outcome is the venue's to tell.
+            sentence += f" (this outcome could not be recorded: {error.what})"
+        return Sent(outcome, sentence, IN_EMERGENCY)
 
     def _request(self, draft: IntentDraft, client_id: str, created_ms: int) -> OrderRequest:
         return OrderRequest(
@@ -93,17 +102,18 @@ class EmergencyDoor:
         except VenueUnreachable as error:
             return Unknown(error.what)
 
-    def _record(self, step: str, draft: IntentDraft, subject: str, detail: str) -> emergency.Record:
-        record = emergency.Record(
+    def _record(self, step: str, draft: IntentDraft, subject: str, detail: str) -> None:
+        body: dict[str, object] = {"step": step, "action": draft.purpose.value, "subject": subject, "detail": detail}
+        if draft.qty is not None:
+            body |= {"side": draft.side.value, "qty": text(draft.qty)}
+        emergency.record(
+            self._store_path,
             at_ms=self._clock.wall_ms(),
-            step=step,
-            action=draft.purpose.value,
-            symbol=draft.symbol,
-            subject=subject,
+            kind=EMERGENCY_KIND,
             actor=self._actor,
-            detail=_with_qty(draft, detail),
+            symbol=draft.symbol,
+            body=body,
         )
-        return emergency.append(self._store_path, record)
 
 
 class Hands:
@@ -224,7 +234,3 @@ def _step(outcome: Outcome) -> str:
     if isinstance(outcome, Confirmed):
         return "confirmed"
     return "rejected" if isinstance(outcome, Rejected) else "unknown"
-
-
-def _with_qty(draft: IntentDraft, detail: str) -> str:
-    return f"{draft.side.value} {draft.qty} reduce-only; {detail}" if draft.qty is not None else detail

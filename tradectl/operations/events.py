@@ -19,6 +19,17 @@ from tradectl.store.journal import Entry
 PAGE_ROWS = 1000  # read at a time, so that no read holds the lock for long
 POLL_SECONDS = 0.5
 _SAME_CLOCK_MS = 120_000  # a venue's clock further from this machine's than this is a simulated one
+_WORDS: dict[str, tuple[tuple[str, ...], str]] = {
+    "fill": (
+        ("reason", "side", "qty", "price", "fee", "realised"),
+        "{reason} {side} {qty} at {price}, fee {fee}, realised {realised}",
+    ),
+    "trade": (
+        ("side", "reason", "net", "gross", "fees", "funding"),
+        "{side} closed by {reason}, net {net} (gross {gross}, fees {fees}, funding {funding})",
+    ),
+    "funding": (("amount", "rate"), "{amount} at rate {rate}"),
+}
 _PREFIXES = ("safety_", "signal_rejected_", "signal_")
 
 
@@ -139,18 +150,19 @@ def _event(entry: Entry) -> Event:
 
 
 def _sentence(entry: Entry) -> str:
-    """A row in words: its own sentence where it has one, else its fields."""
+    """A row in words: its own sentence where it has one, else its kind's, else its fields."""
     body = entry.body
-    own = body.get("sentence")
-    if isinstance(own, str):
-        return f"{entry.subject}: {own}" if entry.kind == "refusal" else own
-    parts = []
-    for key, value in body.items():
-        if value in (None, "", [], {}) or key in ("latch", "scope"):
-            continue
-        if isinstance(value, Mapping):
-            value = ", ".join(f"{name}: {part}" for name, part in value.items())
-            parts.append(f"{key}=({value})")
-        else:
-            parts.append(f"{key}={value}")
-    return " ".join([entry.subject, *parts]).strip()
+    if "sentence" in body:
+        detail = f" ({body['detail']})" if body.get("detail") else ""
+        return f"{entry.subject}: {body['sentence']}{detail}"
+    needed, words = _WORDS.get(entry.kind, ((), ""))
+    if words and all(name in body for name in needed):  # a row of another version is told by its fields
+        return f"{entry.subject}: {words.format_map(body)}"
+    parts = [f"{key}={_field(value)}" for key, value in body.items() if value not in (None, "", [], {})]
+    return f"{entry.subject}: {' '.join(parts)}" if parts else entry.subject
+
+
+def _field(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "(" + ", ".join(f"{name}: {part}" for name, part in value.items()) + ")"
+    return str(value)

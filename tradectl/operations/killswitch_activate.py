@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-
 from tradectl.domain.money import text
 from tradectl.domain.position import PositionFact
 from tradectl.domain.system_state import Latch, LatchName

@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tradectl.domain.intent import Purpose
 from tradectl.domain.system_state import Latch, LatchName, SystemState, system_state
 from tradectl.errors import NotAvailable, Refused, StoreUnwritable, ToolError, VenueUnreachable
 from tradectl.execution.resolve import adopt_doubt, resolve
 from tradectl.operations.killswitch_check import Check, check, close_command
-from tradectl.operations.killswitch_record import CLEARED, take_in
+from tradectl.operations.killswitch_record import CLEARED
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import open_venue, wall_ms
 from tradectl.store import emergency, halt, journal, latches
@@ -58,7 +57,7 @@ async def plan(books: Books, *, actor: str) -> ClearPlan:
     halt_text = halt.read(str(db.path))
     latch = next((one for one in active if one.name is LatchName.KILL_SWITCH), None)
     state = SystemState.HALTED if halt_text is not None else system_state(active)
-    pending = len(emergency.pending(books.path))
+    pending = len(emergency.waiting(books.path))
     if latch is None and halt_text is None:
         return ClearPlan(books.path, state, None, None, (), pending, None)
     blockers: list[str] = []
@@ -112,7 +111,7 @@ def apply(books: Books, planned: ClearPlan, *, approver: str, reason: str, overr
     at_ms = wall_ms()
     overridden = planned.blockers if override else ()
     with db.transaction() as conn:
-        imported = take_in(conn, books, at_ms=at_ms, actor=approver)
+        imported = emergency.absorb(conn, books.path)
         cleared = latches.clear(conn, LatchName.KILL_SWITCH, "", by=approver, reason=reason, at_ms=at_ms)
         active = latches.active(conn)
         journal.append(
@@ -129,10 +128,10 @@ def apply(books: Books, planned: ClearPlan, *, approver: str, reason: str, overr
                 "halt_file": planned.halt_text,
                 "override": bool(overridden),
                 "overridden": list(overridden),
-                "imported": len(imported),
+                "imported": imported,
             },
         )
-    emergency.mark_imported(books.path)
+    emergency.clear(books.path)
     try:
         removed = halt.remove(str(db.path))
     except OSError as error:
@@ -142,4 +141,4 @@ def apply(books: Books, planned: ClearPlan, *, approver: str, reason: str, overr
             why=error.strerror or str(error),
             hint="remove that file by hand",
         ) from error
-    return Cleared(planned, system_state(active), active, len(imported), removed, overridden)
+    return Cleared(planned, system_state(active), active, imported, removed, overridden)

@@ -1,4 +1,4 @@
-"""The fence of the slow path: the same code as the fast one, where the store has to be found through a configuration."""
+"""The fence of the slow path: the fast one's code, where the store has to be found through a configuration."""
 
 from __future__ import annotations
 

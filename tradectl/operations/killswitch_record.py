@@ -6,13 +6,14 @@ that. Each summary is one bounded row.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tradectl.errors import Busy, StoreRefused
+from tradectl.execution.sweep import EMERGENCY_KIND
 from tradectl.operations.killswitch_venue import Books
 from tradectl.store import emergency, journal
+from tradectl.store.connection import Connection
 from tradectl.store.journal import Entry
 
 SUBJECT = "killswitch activate"
@@ -32,26 +33,22 @@ def save(books: Books, body: Mapping[str, object], short: str, *, actor: str, at
     if books.db is not None:
         try:
             with books.db.transaction() as conn:
-                take_in(conn, books, at_ms=at_ms, actor=actor)
+                emergency.absorb(conn, books.path)
                 journal.append(conn, at_ms=at_ms, kind="operator", actor=actor, subject=SUBJECT, body=body)
-            emergency.mark_imported(books.path)
+            emergency.clear(books.path)
             return Recorded("store")
         except (Busy, StoreRefused) as error:
             books.trouble = error.what
-    record = emergency.Record(at_ms, "summary", "killswitch", "", SUBJECT, actor, short)
     try:
-        emergency.append(books.path, record)
+        emergency.record(
+            books.path, at_ms=at_ms, kind=EMERGENCY_KIND, actor=actor, body={"step": "summary", "detail": short}
+        )
     except StoreRefused as error:
         return Recorded("", f"{books.trouble}; {error.what}")
     return Recorded("emergency journal", books.trouble)
 
 
-def take_in(conn: sqlite3.Connection, books: Books, *, at_ms: int, actor: str) -> tuple[emergency.Record, ...]:
-    """Imports the emergency journal in the caller's transaction; `emergency.mark_imported` after its commit."""
-    return emergency.import_emergency(conn, books.path, at_ms=at_ms, actor=actor)
-
-
-def last_summary(conn: sqlite3.Connection, since_ms: int = 0) -> Entry | None:
+def last_summary(conn: Connection, since_ms: int = 0) -> Entry | None:
     """The newest activation's summary that is not older than `since_ms` (wall time)."""
     for entry in journal.latest(conn, _LOOK_BACK, kind="operator"):
         if entry.at_ms < since_ms or entry.subject == CLEARED:

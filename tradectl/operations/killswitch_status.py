@@ -11,6 +11,7 @@ from tradectl.domain.system_state import LATCH_RULES, Latch, LatchName
 from tradectl.errors import Busy, ExitCode, NotAvailable, VenueUnreachable
 from tradectl.operations.killswitch_check import Check, check
 from tradectl.operations.killswitch_record import last_summary
+from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import StoreRef, open_store, open_venue
 from tradectl.store import emergency, halt, intents, latches
 from tradectl.store.identity import Identity
@@ -53,18 +54,16 @@ async def read(ref: StoreRef) -> Status:
     """
     path = ref.path.resolve()
     halt_text = halt.read(str(path))
-    pending = len(emergency.pending(path))
+    pending = len(emergency.waiting(path))
     try:
         db = open_store(ref, readonly=True)
     except Busy as error:
         if halt_text is None:
             raise
-        header = emergency.read_header(path)
-        identity = header.identity if header is not None else None
-        seen, trouble = await _look(path, identity) if identity is not None else (None, "the store is locked")
+        seen, trouble = await _look(path, Books(path, None, error.what))
         return Status(
             path,
-            identity,
+            None,
             None,
             halt.halt_path(str(path)),
             halt_text,
@@ -82,9 +81,9 @@ async def read(ref: StoreRef) -> Status:
             summary = last_summary(conn, latch.set_at_ms if latch is not None else 0)
             doubtful = intents.in_doubt(conn)
         identity = db.identity
+        seen, trouble = await _look(path, Books(path, db))
     finally:
         db.close()
-    seen, trouble = await _look(path, identity)
     return Status(
         path=path,
         identity=identity,
@@ -101,9 +100,9 @@ async def read(ref: StoreRef) -> Status:
     )
 
 
-async def _look(path: Path, identity: Identity) -> tuple[Check | None, str]:
+async def _look(path: Path, books: Books) -> tuple[Check | None, str]:
     try:
-        desk = open_venue(path, identity)
+        desk = open_venue(path, books.identity())
         try:
             return check(await desk.venue.snapshot()), ""
         finally:

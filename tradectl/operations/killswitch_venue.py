@@ -1,7 +1,7 @@
 """What the kill switch works with at the venue: whose account it is, how long requests live, and two ways to record.
 
-All of it has to be found also where the store cannot be opened: then the emergency journal's header repeats the
-store's stamp, and by convention the simulated exchange lies beside the store.
+All of it has to be found also where the store cannot be opened: then the pointer that the bot left says whose it is,
+and by convention the simulated exchange lies beside the store.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from tradectl.errors import Busy, StoreBusy, StoreDamaged, StoreRefused, StoreUn
 from tradectl.execution.drain import Windows
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor, Hands
-from tradectl.operations.opening import Desk, StoreRef, exchange_file, open_store
-from tradectl.store import emergency, intents, lease
+from tradectl.operations.opening import SIM, Desk, StoreRef, exchange_file, open_store
+from tradectl.store import intents, lease, pointers
 from tradectl.store.database import Database
-from tradectl.store.emergency import Header
 from tradectl.store.identity import Identity
 
 _RECENT_INTENTS = 20
@@ -30,22 +29,20 @@ class Books:
 
     path: Path
     db: Database | None
-    header: Header | None
     trouble: str = ""
 
     @classmethod
     def open(cls, path: Path) -> Books:
         """Never raises for the store: a fence that stands must be followed by a sweep."""
-        header = emergency.read_header(path)
         try:
-            return cls(path, open_store(StoreRef(path, "fenced"), lock_wait_ms=_LOCK_WAIT_MS), header)
+            return cls(path, open_store(StoreRef(path, "fenced"), lock_wait_ms=_LOCK_WAIT_MS))
         except (Busy, StoreRefused) as error:
-            return cls(path, None, header, error.what)
+            return cls(path, None, error.what)
 
     @classmethod
     def must_open(cls, ref: StoreRef) -> Books:
         """For what cannot be done without the store. Raises StoreMissing and its kin, StoreBusy."""
-        return cls(ref.path, open_store(ref), emergency.read_header(ref.path))
+        return cls(ref.path, open_store(ref))
 
     @classmethod
     def open_for_exit(cls, ref: StoreRef) -> Books:
@@ -56,20 +53,22 @@ class Books:
         try:
             return cls.must_open(ref)
         except (StoreBusy, StoreUnwritable, StoreDamaged) as error:
-            return cls(ref.path, None, emergency.read_header(ref.path), error.what)
+            return cls(ref.path, None, error.what)
 
     def close(self) -> None:
         if self.db is not None:
             self.db.close()
 
     def identity(self) -> Identity:
-        """The stamp. Raises VenueUnreachable when neither the store nor the emergency journal can tell it."""
+        """The stamp. Raises VenueUnreachable when neither the store nor a pointer can tell it."""
         if self.db is not None:
             return self.db.identity
-        if self.header is not None and self.header.identity is not None:
-            return self.header.identity
+        path = str(self.path.resolve())
+        for pointer in pointers.pointers():
+            if pointer.path == path:
+                return Identity(pointer.account, pointer.venue, pointer.environment, "", "")
         if exchange_file(self.path, None).exists():
-            return Identity("", "sim", "paper", "", "", None)
+            return Identity("", SIM, "paper", "", "")
         raise VenueUnreachable(
             "which venue this store belongs to cannot be told",
             where=str(self.path),
@@ -104,13 +103,11 @@ class Books:
         return row is not None and lease.holder_alive(row, wall_ms)
 
     def windows(self) -> Windows:
-        """The bot's receive window and skew bound: as it left them, else the longest it used, else the defaults."""
-        if self.header is not None and self.header.recv_window_ms is not None and self.header.max_skew_ms is not None:
-            return Windows(self.header.recv_window_ms, self.header.max_skew_ms)
+        """The bot's receive window and skew bound: the longest window it used lately, at least the default."""
         from tradectl.config.section_machine import Venue as VenueKnobs
 
         knobs = VenueKnobs()
-        return Windows(max([knobs.recv_window_ms, *self._used_windows()]), knobs.max_clock_skew_ms, known=False)
+        return Windows(max([knobs.recv_window_ms, *self._used_windows()]), knobs.max_clock_skew_ms)
 
     def _used_windows(self) -> list[int]:
         if self.db is None:

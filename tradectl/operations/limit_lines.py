@@ -63,11 +63,17 @@ def line(row: LimitRow, currency: str) -> LimitLine:
 
 
 def is_breached(row: LimitRow) -> bool:
-    """Whether this limit refuses entries as it stands; a value that cannot be read does, a limit not set never does."""
+    """Whether this limit refuses entries as it stands; a value that cannot be read does, a limit not set never does.
+
+    Headroom above zero says that it does not, whatever the value: a streak whose cooldown has passed has room for one
+    more loss.
+    """
     if row.limit is None:
         return False
-    if row.value is None:
+    if row.value is None or row.headroom is None:
         return True
+    if row.headroom > 0:
+        return False
     return row.value > row.limit or (row.value == row.limit and _RULES.get(row.name, _ANY).at_limit)
 
 

@@ -22,7 +22,6 @@ from tradectl.execution.ingest import fetch_events, ingest
 from tradectl.execution.sweep import IN_EMERGENCY, Swept
 from tradectl.operations import positions_list, symbols
 from tradectl.operations.killswitch_check import describe
-from tradectl.operations.killswitch_record import take_in
 from tradectl.operations.killswitch_venue import Books, hands
 from tradectl.operations.opening import Desk, wall_ms
 from tradectl.operations.positions_list import PositionLine
@@ -180,7 +179,7 @@ async def _record(books: Books, desk: Desk, closed: Closed, *, reason: str, acto
     try:
         await ingest(books.db, desk.venue, desk.venue.currency)
         with books.db.transaction() as conn:
-            take_in(conn, books, at_ms=wall_ms(), actor=actor)
+            emergency.absorb(conn, books.path)
             journal.append(
                 conn,
                 at_ms=wall_ms(),
@@ -198,7 +197,7 @@ async def _record(books: Books, desk: Desk, closed: Closed, *, reason: str, acto
                     "problem": closed.reduced.problem,
                 },
             )
-        emergency.mark_imported(books.path)
+        emergency.clear(books.path)
     except (Busy, StoreRefused) as error:
         return IN_EMERGENCY, [f"the fills are not in the ledger yet (the bot takes them in later): {error.what}"]
     return "store", []

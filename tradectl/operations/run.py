@@ -34,6 +34,7 @@ class RunRequest:
     symbol: str | None
     interval: str | None
     durable: bool
+    fresh: bool
     config: tuple[Path, ...]
     store: Path | None
     verbose: int
@@ -72,6 +73,7 @@ def plan(request: RunRequest) -> RunPlan:
         interval=request.interval,
         store_path=request.store,
         durable=request.durable,
+        fresh=request.fresh,
         config_digest=resolved.digest,
     )
     return RunPlan(resolved, options, request.console, "DEBUG" if request.verbose else resolved.config.log.level)
@@ -91,9 +93,7 @@ def apply(planned: RunPlan) -> SessionReport:
         redact=redact,
     )
     try:
-        return run(
-            config, planned.options, log_path=str(log_path), wall_ms=wall_ms, on_clock=clock.follow
-        )
+        return run(config, planned.options, log_path=str(log_path), wall_ms=wall_ms, on_clock=clock.follow)
     finally:
         close()
 

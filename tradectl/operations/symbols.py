@@ -7,10 +7,14 @@ from collections.abc import Iterable
 
 from tradectl.errors import UsageError
 
+_KINDS = ("-PERP", "_PERP", "/PERP", ".P", "-SWAP", "_SWAP")  # how charts and exchanges mark a perpetual
+
 
 def spelled(typed: str) -> str:
-    """Our own spelling of what was typed: letters and digits only, upper case, without a settlement suffix."""
+    """Our own spelling of what was typed: letters and digits only, upper case, without what marks a perpetual."""
     head = typed.strip().upper().partition(":")[0]
+    for kind in _KINDS:
+        head = head.removesuffix(kind)
     return "".join(char for char in head if char.isalnum())
 
 
@@ -23,7 +27,7 @@ def match(typed: str, known: Iterable[str], currency: str) -> str:
     wanted = spelled(typed)
     if not wanted:
         raise UsageError("no symbol was named", hint="for example BTCUSDT, or btc")
-    for candidate in (wanted, wanted + currency.upper(), wanted.removesuffix("PERP"), wanted.removesuffix("SWAP")):
+    for candidate in (wanted, wanted + currency.upper()):
         if candidate in symbols:
             return candidate
     starting = [symbol for symbol in symbols if symbol.startswith(wanted)]
@@ -31,7 +35,7 @@ def match(typed: str, known: Iterable[str], currency: str) -> str:
         return starting[0]
     if not symbols:
         return wanted if wanted.endswith(currency.upper()) else wanted + currency.upper()
-    near = starting or difflib.get_close_matches(wanted, symbols, n=3, cutoff=0.5)
+    near = starting or difflib.get_close_matches(wanted, symbols, n=3, cutoff=0.7)
     raise UsageError(
         f"'{typed}' is not a symbol that this store knows",
         why=f"it knows {', '.join(symbols[:12])}{' …' if len(symbols) > 12 else ''}",

@@ -13,7 +13,7 @@ from tradectl.domain.instrument import Instrument
 from tradectl.domain.order import OrderFact, OrderStatus
 from tradectl.sim.events import Event, Updated
 from tradectl.sim.margin import available
-from tradectl.sim.state import ExchangeState, Prices, SimOrder, SimPosition, SymbolSettings
+from tradectl.sim.state import ExchangeState, SimOrder, SimPosition, SymbolSettings
 
 
 class Draft:
@@ -96,10 +96,6 @@ class Draft:
             balances[source] -= amount
             balances[target] += amount
             self.balances = balances
-
-    def put_prices(self, symbol: str, prices: Prices) -> None:
-        if self.prices.get(symbol) != prices:
-            self.prices = {**self.prices, symbol: prices}
 
     def put_position(self, symbol: str, position: SimPosition | None) -> None:
         if position is not None:

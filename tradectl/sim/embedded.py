@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 from tradectl.domain.candle import INTERVALS_MS
 from tradectl.domain.ports import Clock
 from tradectl.sim.clock import SteppedClock, WallClock, WallMs
+from tradectl.sim.exchange import genesis
 from tradectl.sim.exchange_file import BUSY_MS
 from tradectl.sim.faults import FaultPlan
 from tradectl.sim.feed import Feed
 from tradectl.sim.filehost import FileHost
 from tradectl.sim.host import Host, MemoryHost, apply_all
+from tradectl.sim.instruments import listed
 from tradectl.sim.market import Market, generated_feed, generated_market, replay_market
 from tradectl.sim.ops import Op
 from tradectl.sim.prices import anchors_from
@@ -135,7 +137,6 @@ def open_embedded(
         host,
         clock,
         feed=feed,
-        currency=_currency(host),
         faults=faults,
         present=_presence(host, feed, wall_ms) if wall else None,
     )
@@ -159,12 +160,12 @@ def open_existing(
     host = FileHost.open(exchange_path, durable=durable, busy_ms=busy_ms)
     if host.stamp.fact("sim.clock") != "wall":
         clock: Clock = SteppedClock(host, wall_ms, commit_sleeps=True)
-        return Existing(SimVenue(host, clock, feed=None, currency=_currency(host), faults=faults), clock, host)
+        return Existing(SimVenue(host, clock, feed=None, faults=faults), clock, host)
     feed = generated_feed(host.stamp, host.state.instruments, anchors_from(host.checkpoint))
     clock = WallClock(wall_ms)
     present = _presence(host, feed, wall_ms)
     present()
-    venue = SimVenue(host, clock, feed=feed, currency=_currency(host), faults=faults, present=present)
+    venue = SimVenue(host, clock, feed=feed, faults=faults, present=present)
     return Existing(venue, clock, host)
 
 
@@ -179,7 +180,3 @@ def _begin(config: Config, market: Market) -> tuple[ExchangeState, str]:
 
 def _presence(host: Host, feed: Feed, wall_ms: WallMs) -> Callable[[], None]:
     return lambda: catch_up(host, feed, wall_ms())
-
-
-def _currency(host: Host) -> str:
-    return next(iter(host.state.instruments.values())).quote

@@ -15,7 +15,7 @@ from tradectl.domain.candle import HOUR_MS, INTERVALS_MS, Candle
 from tradectl.domain.money import ZERO
 from tradectl.errors import ConfigError
 from tradectl.sim.ops import AdvanceBars, ApplyFunding, MarketBar, Op
-from tradectl.sim.path import POINTS, point_ms
+from tradectl.sim.path import LAST_PHASE, point_ms
 from tradectl.sim.prices import Anchor, PathModel, anchors_text, first_anchor, next_bar
 
 FUNDING_EVERY_MS = 8 * HOUR_MS
@@ -120,7 +120,7 @@ def bar_ops(bars: tuple[MarketBar, ...], fundings: Sequence[tuple[int, Rates]]) 
     if not fundings:
         return (AdvanceBars(bars),)
     # Funding at time t is paid before the first point of the path at or after t.
-    points = [point_ms(bars[0], phase) for phase in range(POINTS)]
+    points = [point_ms(bars[0], phase) for phase in range(LAST_PHASE + 1)]
     ops: list[Op] = []
     done = 0
     for at_ms, rates in fundings:
@@ -129,8 +129,8 @@ def bar_ops(bars: tuple[MarketBar, ...], fundings: Sequence[tuple[int, Rates]]) 
             ops.append(AdvanceBars(bars, tuple(range(done, reach))))
             done = reach
         ops.append(ApplyFunding(at_ms, rates))
-    if done < POINTS:
-        ops.append(AdvanceBars(bars, tuple(range(done, POINTS))))
+    if done <= LAST_PHASE:
+        ops.append(AdvanceBars(bars, tuple(range(done, LAST_PHASE + 1))))
     return tuple(ops)
 
 

@@ -49,7 +49,7 @@ class FileHost:
         self._conn = conn
         self._version = -1
         self._data_version = -1
-        self.checkpoint = ""
+        self._checkpoint = ""
         self._state: ExchangeState
         with self._transaction("BEGIN"):
             self._reload()
@@ -122,7 +122,8 @@ class FileHost:
     def execute_many(self, ops: Sequence[Op]) -> tuple[Applied, ...]:
         with self._change():
             state, done = apply_all(self._state, ops)
-            self._write(state, done, None)
+            if state is not self._state:  # an operation that moved nothing writes nothing
+                self._write(state, done, None)
         self._state = state
         return tuple(done)
 
@@ -203,7 +204,7 @@ class FileHost:
         rows = self._conn.execute("SELECT kind, key, body FROM open_state ORDER BY id").fetchall()
         self._state = read_state(body, rows)
         self._version = version
-        self.checkpoint = self._conn.execute("SELECT checkpoint FROM feed").fetchone()[0]
+        self._checkpoint = self._conn.execute("SELECT checkpoint FROM feed").fetchone()[0]
 
     def _write(self, state: ExchangeState, done: Sequence[Applied], checkpoint: str | None) -> None:
         conn = self._conn
@@ -214,20 +215,21 @@ class FileHost:
                 conn.execute(PUT, (kind, key, body))
         for one in done:
             for event in one.events:
-                kind = type(event)
+                which = type(event)
                 conn.execute(
                     "INSERT INTO event (seq, kind, account, body) VALUES (?, ?, ?, ?)",
-                    (event.seq, kind.__name__, int(account_event(event) is not None), encode(kind, event)),
+                    (event.seq, which.__name__, int(account_event(event) is not None), encode(which, event)),
                 )
                 order = ended_order(event)
                 if order is not None:
                     conn.execute(
-                        "INSERT INTO closed_order (order_id, client_id, ended_seq, body) VALUES (?, ?, ?, ?)",
+                        "INSERT OR REPLACE INTO closed_order (order_id, client_id, ended_seq, body) "
+                        "VALUES (?, ?, ?, ?)",
                         (order.order_id, order.client_id, event.seq, encode(OrderFact, order)),
                     )
-        if checkpoint is not None and checkpoint != self.checkpoint:
+        if checkpoint is not None and checkpoint != self._checkpoint:
             conn.execute("UPDATE feed SET checkpoint = ?", (checkpoint,))
-            self.checkpoint = checkpoint
+            self._checkpoint = checkpoint
         self._version += 1
         conn.execute("UPDATE market SET version = ?, body = ?", (self._version, hot_row(state)))
 

@@ -26,9 +26,7 @@ def order_cost(settings: Settings, notional: Decimal, leverage: Decimal) -> Deci
     return initial_margin(notional, leverage) + 2 * max(settings.taker_fee, ZERO) * notional
 
 
-def available(
-    balances: Mapping[str, Decimal], positions: Iterable[SimPosition], orders: Iterable[SimOrder]
-) -> Decimal:
+def available(balances: Mapping[str, Decimal], positions: Iterable[SimPosition], orders: Iterable[SimOrder]) -> Decimal:
     """Wallet less the margin of positions and the reserves of orders. Isolated: unrealised P&L counts neither way."""
     free = balances[TRADER]
     for position in positions:

@@ -25,9 +25,12 @@ STEPPED_START_MS = 1_704_067_200_000  # 2024-01-01T00:00Z: a fixed start, so tha
 class Market(Protocol):
     """A market to begin an exchange with, or to continue one."""
 
-    stamp: Stamp
-    instruments: Mapping[str, Instrument]
-    notices: tuple[str, ...]
+    @property
+    def stamp(self) -> Stamp: ...
+    @property
+    def instruments(self) -> Mapping[str, Instrument]: ...
+    @property
+    def notices(self) -> tuple[str, ...]: ...
 
     def feed(self, stamp: Stamp, anchors: Mapping[str, Anchor]) -> Feed:
         """The feed of an exchange with this stamp, going on from these anchors (empty: from the start)."""
@@ -39,7 +42,6 @@ class GeneratedMarket:
 
     stamp: Stamp
     instruments: Mapping[str, Instrument]
-    start_prices: Mapping[str, Decimal]  # declared by the operator
     notices: tuple[str, ...] = ()
 
     def feed(self, stamp: Stamp, anchors: Mapping[str, Anchor]) -> Feed:
@@ -105,7 +107,7 @@ def generated_market(
             ("start_ms", str(now_ms - now_ms % traded_ms if wall else STEPPED_START_MS)),
         ),
     )
-    return GeneratedMarket(stamp, {name: instruments[name] for name in sorted(symbols)}, declared)
+    return GeneratedMarket(stamp, _pick(instruments, sorted(symbols)))
 
 
 def replay_market(
@@ -142,7 +144,24 @@ def replay_market(
             ("start_ms", str(feed.first_ms)),
         ),
     )
-    return ReplayMarket(stamp, {name: instruments[name] for name in feed.symbols}, feed, feed.notices)
+    return ReplayMarket(stamp, _pick(instruments, feed.symbols), feed, feed.notices)
+
+
+def _pick(instruments: Mapping[str, Instrument], symbols: Sequence[str]) -> dict[str, Instrument]:
+    missing = [symbol for symbol in symbols if symbol not in instruments]
+    if missing:
+        raise ConfigError(
+            f"the simulated exchange knows no contract {', '.join(missing)}",
+            why=f"the table that ships has {', '.join(sorted(instruments))}",
+            hint=f"declare it: [sim.instruments.{missing[0]}] with tick_size, qty_step, min_qty and the rest",
+        )
+    picked = {symbol: instruments[symbol] for symbol in symbols}
+    quotes = sorted({instrument.quote for instrument in picked.values()})
+    if len(quotes) > 1:
+        raise ConfigError(
+            f"one account cannot be kept in {' and '.join(quotes)}", hint="trade markets of one quote currency"
+        )
+    return picked
 
 
 def _rules(config: Config) -> tuple[tuple[str, str], ...]:

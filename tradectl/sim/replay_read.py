@@ -51,9 +51,8 @@ class Faults:
         if len(self.shown) < SHOWN_FAULTS:
             self.shown.append(f"{place}: {sentence}")
 
-    @property
-    def full(self) -> bool:
-        return self.count >= SHOWN_FAULTS
+    def found(self) -> bool:
+        return self.count > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,7 @@ def _read_csv(path: Path, wanted: Sequence[str], optional: Sequence[str], faults
         faults.add(path.name, "the file is empty; expected a header and one row per bar")
         return None
     places = _header(rows, lines, wanted, optional, path, faults)
-    if faults.count:
+    if faults.found():
         return None
     if not rows:
         faults.add(path.name, "there is a header but no row")
@@ -154,7 +153,7 @@ def _read_csv(path: Path, wanted: Sequence[str], optional: Sequence[str], faults
     for at, row in enumerate(rows):
         if len(row) < width:
             faults.add(f"{path.name}:{lines[at]}", f"{len(row)} cells where at least {width} are needed")
-    if faults.count:
+    if faults.found():
         return None
     texts = {name: [row[at] for row in rows] for name, at in places.items()}
     times = _times(texts.pop("ts"), lambda at: f"{path.name}:{lines[at]}", faults)
@@ -164,7 +163,7 @@ def _read_csv(path: Path, wanted: Sequence[str], optional: Sequence[str], faults
             columns[name] = list(map(float, cells))
         except ValueError:
             _name_bad_cells(name, cells, path, lines, faults)
-    if faults.count:
+    if faults.found():
         return None
     return RawTable(path, times, columns, texts, lines)
 
@@ -255,7 +254,7 @@ def _read_parquet(path: Path, wanted: Sequence[str], optional: Sequence[str], fa
         faults.add(path.name, f"cannot be read as Parquet: {str(error).splitlines()[0]}")
         return None
     places = _columns(table.schema.names, wanted, optional, path.name, faults)
-    if faults.count:
+    if faults.found():
         return None
     if not table.num_rows:
         faults.add(path.name, "the file has no rows")
@@ -284,7 +283,7 @@ def _read_parquet(path: Path, wanted: Sequence[str], optional: Sequence[str], fa
             columns[name] = list(map(float, column.to_pylist()))
         else:
             faults.add(path.name, f"column {name} is {column.type}; expected numbers")
-    return None if faults.count else RawTable(path, times, columns, {}, None)
+    return None if faults.found() else RawTable(path, times, columns, {}, None)
 
 
 def zeros(count: int) -> list[Decimal]:

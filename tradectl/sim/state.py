@@ -41,7 +41,7 @@ class Settings:
     maker_fee: Decimal
     taker_fee: Decimal
     slippage_bps: Decimal  # what every taker pays on top of the price, in basis points
-    liquidation_fee: Decimal = Decimal("0.005")  # of the notional, to the insurance account, at most what margin is left
+    liquidation_fee: Decimal = Decimal("0.005")  # of the notional, at most what margin is left
     max_fill_qty_per_point: Decimal | None = None  # most base units one order fills per path point; None: no bound
     timestamp_ahead_ms: int = 1000  # how far a request's timestamp may lie in the future
 

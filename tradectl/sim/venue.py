@@ -14,12 +14,12 @@ from typing import TypeVar
 from tradectl.domain.candle import Candle
 from tradectl.domain.fill import AccountEvent
 from tradectl.domain.instrument import Instrument
-from tradectl.domain.order import Confirmed, OrderFact, OrderRequest, Outcome, Rejected, Unknown
+from tradectl.domain.order import OrderFact, OrderRequest, Outcome, Rejected, Unknown
 from tradectl.domain.ports import Clock
 from tradectl.domain.snapshot import Snapshot, Ticker
 from tradectl.errors import VenueUnreachable
 from tradectl.sim import views
-from tradectl.sim.faults import Call, Delay, DropRequest, FaultPlan, NoFaults, Refuse
+from tradectl.sim.faults import Call, Delay, DropRequest, FaultPlan, LoseAnswer, NoFaults, Refuse
 from tradectl.sim.feed import Feed
 from tradectl.sim.host import Host
 from tradectl.sim.ops import CancelOrder, Op, PlaceOrder, SetLeverage, SetMarginMode
@@ -43,11 +43,10 @@ class SimVenue:
         clock: Clock,
         *,
         feed: Feed | None,
-        currency: str,
         faults: FaultPlan | None = None,
         present: Callable[[], None] | None = None,
     ) -> None:
-        self.currency = currency
+        self.currency = views.currency(host.state.instruments)
         self._host = host
         self._clock = clock
         self._feed = feed
@@ -70,6 +69,8 @@ class SimVenue:
     async def ticker(self, symbol: str) -> Ticker:
         def take() -> Ticker:
             self._listed(symbol)
+            if symbol not in self._host.state.prices:
+                raise VenueUnreachable(f"{symbol} has no price yet", why="its record begins later than the others'")
             # A simulated quote stands until the market moves: it is as fresh as the question.
             return replace(views.ticker(self._host.state, symbol), at_ms=self._clock.now_ms())
 
@@ -169,7 +170,5 @@ class SimVenue:
         except VenueUnreachable as error:
             return Unknown(f"{error.what}: {error.why}" if error.why else error.what)
         if lost is not None:
-            return Unknown(getattr(lost, "reason", str(lost)))
-        if isinstance(reply, Confirmed | Rejected) or reply is None:
-            return reply
-        return Unknown(f"the exchange's answer makes no sense: {reply!r}")
+            return Unknown(lost.reason if isinstance(lost, LoseAnswer) else str(lost))
+        return reply

@@ -71,7 +71,7 @@ def activate(
         inv,
         "killswitch activate",
         {"stores": [screens.activation_body(one) for one in done]},
-        lambda screen: [screens.activation(screen, one) for one in done],
+        lambda screen: screens.activations(screen, done),
     )
     codes = {one.exit_code for one in done}
     return next(code for code in _STRICTEST if code in codes)

@@ -33,6 +33,13 @@ def ask_flatten(inv: Invocation, held: tuple[PositionFact, ...]) -> bool:
     return True
 
 
+def activations(screen: Screen, done: list[Activation]) -> None:
+    for one in done:
+        if len(done) > 1:
+            screen.title(str(one.fence.path))
+        activation(screen, one)
+
+
 def activation(screen: Screen, done: Activation) -> None:
     """Everything after the FENCED line, which was printed at once."""
     if not done.fence.fenced:

@@ -43,12 +43,16 @@ def run(
         ),
     ] = None,
     replay: Annotated[
-        list[Path] | None, typer.Option("--replay", metavar="FILE", help="Candles to replay (CSV, Parquet); repeatable.")
+        list[Path] | None,
+        typer.Option("--replay", metavar="FILE", help="Candles to replay (CSV, Parquet); repeatable."),
     ] = None,
-    symbol: Annotated[
-        str | None, typer.Option(help="The symbol of a replay file whose name does not say it.")
+    symbol: Annotated[str | None, typer.Option(help="The symbol of a replay file whose name does not say it.")] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="The interval of a replay file whose name does not say it.")
     ] = None,
-    interval: Annotated[str | None, typer.Option(help="The interval of a replay file whose name does not say it.")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin the paper account anew; the old store and exchange are set aside.")
+    ] = False,
     no_fsync: Annotated[
         bool, typer.Option("--no-fsync", help="Do not wait for the disk: faster replays; a power cut can lose data.")
     ] = False,
@@ -66,6 +70,7 @@ def run(
         symbol=symbol,
         interval=interval,
         durable=not no_fsync,
+        fresh=fresh,
         config=inv.config,
         store=inv.state,
         verbose=inv.verbose,

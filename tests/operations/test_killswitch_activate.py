@@ -1,0 +1,240 @@
+"""`killswitch activate` through the real executable: fence, drain, sweep that keeps stops, verify (promises 1, 2, 5)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from desk import LAST, Account, hold_lock, let_go, tick, tradectl
+
+from tradectl.domain.order import OrderSide, OrderType
+from tradectl.domain.position import Protection, coverage
+from tradectl.domain.system_state import LatchName
+from tradectl.store import emergency, halt, intents, journal, latches
+
+BUY, SELL = OrderSide.BUY, OrderSide.SELL
+
+
+def fill_book(acct: Account) -> dict[str, str]:
+    """A covered long with everything that can rest beside it; {what: order id}."""
+    acct.long(qty="0.010")
+    price = acct.price()
+    own_stop = acct.stop(client_id="tdc.abc123.st.900")
+    entry = acct.resting(client_id="tdc.abc123.en.901")
+    foreign = acct.resting("ETHUSDT", "0.10")
+    breakout = acct.place(
+        "BTCUSDT", BUY, OrderType.STOP_MARKET, "0.010", trigger_price=tick(price * 2), trigger_by=LAST
+    )
+    target = acct.place("BTCUSDT", SELL, OrderType.LIMIT, "0.005", price=tick(price * 2), reduce_only=True)
+    children = [order for order in acct.orders().values() if order.parent_id is not None]
+    attached_stop = next(order for order in children if order.protective)
+    attached_target = next(order for order in children if order.take_profit)
+    return {
+        "own stop": own_stop.order_id,
+        "entry": entry.order_id,
+        "foreign": foreign.order_id,
+        "breakout": breakout.order_id,
+        "target": target.order_id,
+        "attached stop": attached_stop.order_id,
+        "attached target": attached_target.order_id,
+    }
+
+
+def test_cancels_what_can_add_exposure_and_targets_and_keeps_every_stop(acct: Account) -> None:
+    ids = fill_book(acct)
+    ran = acct.tradectl("killswitch", "activate", "--reason", "drill")
+    assert ran.code == 0, ran.all
+    assert set(acct.orders()) == {ids["own stop"], ids["attached stop"]}
+    snapshot = acct.snapshot()
+    assert coverage(snapshot.positions[0], snapshot.orders).protection is Protection.COVERED
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("FENCED main · sim · paper")
+    assert any(line.startswith("DRAINED") for line in lines)
+    assert "SWEPT: 5 cancelled, 2 kept" in ran.out
+    assert "VERIFIED" in ran.out and "NOT VERIFIED" not in ran.out
+
+
+def test_each_cancel_is_an_intent_with_an_outcome(acct: Account) -> None:
+    ids = fill_book(acct)
+    assert acct.tradectl("killswitch", "activate").code == 0
+    with acct.db() as db, db.read() as conn:
+        recorded = intents.latest(conn, None, 20)
+    assert {one.cancels_order_id for one in recorded} == {
+        ids[name] for name in ("entry", "foreign", "breakout", "target", "attached target")
+    }
+    assert {one.state.value for one in recorded} == {"confirmed"}
+    assert {(one.epoch, one.actor) for one in recorded} == {(0, "ann")}
+
+
+def test_is_idempotent_and_keeps_the_first_reason(acct: Account) -> None:
+    fill_book(acct)
+    acct.tradectl("killswitch", "activate", "--reason", "first")
+    again = acct.tradectl("killswitch", "activate", "--reason", "second")
+    assert again.code == 0
+    assert "already set" in again.out and "first" in again.out.splitlines()[0]
+    assert "SWEPT: 0 cancelled, 2 kept" in again.out
+
+
+def test_a_naked_position_is_listed_with_the_command_that_ends_it(acct: Account) -> None:
+    acct.long(bracket=False)
+    ran = acct.tradectl("killswitch", "activate")
+    assert ran.code == 1
+    assert "NOT VERIFIED" in ran.out
+    assert "BTCUSDT long 0.01 is NAKED" in ran.out
+    assert f"tradectl positions close BTCUSDT --reason TEXT --state {acct.store}" in ran.out
+    assert "place-missing" not in ran.out
+
+
+def test_a_stop_for_less_than_the_position_is_not_verified(acct: Account) -> None:
+    acct.long(bracket=False)
+    acct.stop(qty="0.004")
+    ran = acct.tradectl("killswitch", "activate")
+    assert ran.code == 1
+    assert "only partly protected: its stops cover 0.004" in ran.out
+
+
+def test_flatten_closes_first_and_cancels_the_stop_after(acct: Account) -> None:
+    acct.long()
+    acct.stop(client_id="tdc.abc123.st.900")
+    ran = acct.tradectl("killswitch", "activate", "--flatten", "--yes")
+    assert ran.code == 0, ran.all
+    assert acct.snapshot().positions == ()
+    assert acct.orders() == {}
+    with acct.db() as db, db.read() as conn:
+        recorded = list(reversed(intents.latest(conn, None, 20)))
+    purposes = [one.purpose.value for one in recorded]
+    assert purposes.index("close") < purposes.index("cancel", purposes.index("close"))
+
+
+def test_flatten_that_nobody_can_confirm_fences_and_sweeps_but_closes_nothing(acct: Account) -> None:
+    acct.long()
+    entry = acct.resting()
+    ran = acct.tradectl("killswitch", "activate", "--flatten")
+    assert ran.code == 1
+    assert "was not confirmed" in ran.out
+    assert len(acct.snapshot().positions) == 1
+    assert entry.order_id not in acct.orders()
+
+
+def test_json_says_the_same(acct: Account) -> None:
+    fill_book(acct)
+    ran = acct.tradectl("killswitch", "activate", "--json")
+    store = ran.json["stores"][0]
+    assert (store["fenced"], store["verified"], store["exit_code"]) == (True, True, 0)
+    assert sorted(one["result"] for one in store["swept"]) == ["cancelled"] * 5 + ["kept"] * 2
+
+
+def test_locked_store_gets_a_halt_file_and_is_swept_through_the_emergency_journal(acct: Account) -> None:
+    ids = fill_book(acct)
+    holder = hold_lock(acct.store)
+    try:
+        ran = acct.tradectl("killswitch", "activate", "--reason", "locked")
+        assert halt.read(str(acct.store)) is not None
+        assert set(acct.orders()) == {ids["own stop"], ids["attached stop"]}
+        assert "FENCED BY HALT FILE" in ran.all
+        assert ran.code == 0, ran.all
+        steps = [entry["body"]["step"] for entry in emergency.waiting(acct.store)]
+        assert steps == ["recorded", "confirmed"] * 5 + ["summary"]
+    finally:
+        let_go(holder)
+    cleared = acct.tradectl("killswitch", "clear", "--approver", "bea", "--reason", "over")
+    assert cleared.code == 0, cleared.all
+    with acct.db() as db, db.read() as conn:
+        imported = journal.page(conn, limit=1000, kind="emergency")
+        assert journal.verify(conn).ok
+    assert len(imported) == 11
+    assert emergency.waiting(acct.store) == []
+    assert halt.read(str(acct.store)) is None
+
+
+def test_a_store_that_cannot_even_be_read_is_still_swept(acct: Account) -> None:
+    ids = fill_book(acct)
+    holder = hold_lock(acct.store, "BEGIN EXCLUSIVE")
+    try:
+        ran = acct.tradectl("killswitch", "activate")
+        assert set(acct.orders()) == {ids["own stop"], ids["attached stop"]}
+        assert ran.code == 0, ran.all
+        assert "fenced without the store" in ran.out
+    finally:
+        let_go(holder)
+
+
+def test_a_halt_file_fence_waits_out_the_whole_window_on_the_venues_clock(acct: Account) -> None:
+    before = acct.server_ms()
+    market = acct.embedded.host.state.market_ms
+    holder = hold_lock(acct.store)
+    try:
+        acct.tradectl("killswitch", "activate")
+    finally:
+        let_go(holder)
+    assert acct.server_ms() - before == 5000 + 1000 + 1000
+    assert acct.embedded.host.state.market_ms == market
+
+
+def test_nothing_in_doubt_drains_at_once(acct: Account) -> None:
+    before = acct.server_ms()
+    ran = acct.tradectl("killswitch", "activate")
+    assert ran.code == 0
+    assert "DRAINED in 0 s" in ran.out
+    assert acct.server_ms() == before
+
+
+def test_fenced_but_not_verified_while_the_exchange_is_locked(acct: Account) -> None:
+    entry = acct.resting()
+    holder = hold_lock(acct.exchange)
+    try:
+        ran = acct.tradectl("killswitch", "activate")
+    finally:
+        let_go(holder)
+    assert ran.code == 1
+    assert "NOT VERIFIED" in ran.out and "locked" in ran.out
+    assert entry.order_id in acct.orders()
+    with acct.db() as db, db.read() as conn:
+        assert latches.get(conn, LatchName.KILL_SWITCH) is not None
+
+
+def test_a_bot_that_never_ran_is_fenced_and_not_verified(acct: Account, tmp_path: Path) -> None:
+    acct.exchange.unlink()
+    ran = acct.tradectl("killswitch", "activate")
+    assert ran.code == 1
+    assert "has no file" in ran.out
+    assert not acct.exchange.exists()
+
+
+def test_a_missing_store_is_not_fenced_and_not_created(tmp_path: Path) -> None:
+    store = tmp_path / "nowhere.db"
+    ran = tradectl("killswitch", "activate", "--state", str(store), home=tmp_path)
+    assert ran.code == 2
+    assert "NOT FENCED" in ran.all
+    assert list(tmp_path.glob("nowhere*")) == []
+
+
+def test_without_any_store_it_says_where_it_looked(tmp_path: Path) -> None:
+    ran = tradectl("killswitch", "activate", home=tmp_path)
+    assert ran.code == 2
+    assert "data/main-paper.db" in ran.err and "--state" in ran.err
+
+
+def test_another_accounts_store_is_not_fenced(acct: Account) -> None:
+    entry = acct.resting()
+    ran = acct.tradectl("killswitch", "activate", "--account", "somebody")
+    assert ran.code == 2
+    assert entry.order_id in acct.orders()
+    assert halt.read(str(acct.store)) is None
+
+
+def test_the_slow_path_fences_the_configurations_store(acct: Account) -> None:
+    config = acct.folder / "bot.toml"
+    config.write_text(f'[state]\npath = "{acct.store}"\n')
+    ran = acct.tradectl("killswitch", "activate", "--config", str(config), state=False)
+    assert ran.code == 0, ran.all
+    assert ran.out.startswith("FENCED main · sim · paper")
+
+
+@pytest.mark.parametrize("where", ["after", "before"])
+def test_help_never_fences(acct: Account, where: str) -> None:
+    words = ["killswitch", "activate"]
+    ran = acct.tradectl(*(["--help", *words] if where == "before" else [*words, "--help"]))
+    assert ran.code == 0 and "Fences" in ran.out or where == "before"
+    with acct.db() as db, db.read() as conn:
+        assert latches.active(conn) == ()
