@@ -67,7 +67,7 @@ def main() -> int:
     if not args.folder.is_dir():
         print(f"there is no folder {args.folder}: name one with candle files", file=sys.stderr)
         return 2
-    files = [path for path in trade_files(args.folder) if args.only in path.name]
+    files = [path for path in trade_files(args.folder.resolve()) if args.only in path.name]
     failed = cycles_in_all = fills_in_all = 0
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(WORKERS) as pool:
         jobs = [(path, pool.submit(replay, path, Path(scratch))) for path in files]

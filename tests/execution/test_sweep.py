@@ -17,7 +17,7 @@ from tradectl.config.load import load
 from tradectl.domain.intent import IntentState, Purpose, exit_draft, stop_draft
 from tradectl.domain.order import BracketLeg, Confirmed, OrderRequest, OrderSide, OrderType, TriggerBy
 from tradectl.domain.position import Protection, Side, coverage
-from tradectl.execution.closing import reduce_to
+from tradectl.execution.closing import left_behind, reduce_to
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor, Hands, must_go, sweep
 from tradectl.sim.embedded import Embedded, open_embedded
@@ -58,7 +58,9 @@ class World:
     def place(self, side: OrderSide, kind: OrderType, qty: str | None, **rest: object) -> str:
         at_ms = self.market.clock.now_ms()
         self.placed += 1
-        request = OrderRequest(f"someone-{self.placed}", "BTCUSDT", side, kind, D(qty) if qty else None, at_ms, at_ms + 5000, **rest)  # type: ignore[arg-type]
+        request = OrderRequest(
+            f"someone-{self.placed}", "BTCUSDT", side, kind, D(qty) if qty else None, at_ms, at_ms + 5000, **rest
+        )  # type: ignore[arg-type]
         outcome = asyncio.run(self.market.venue.place(request))
         assert isinstance(outcome, Confirmed), outcome
         return outcome.order.order_id
@@ -195,9 +197,7 @@ def test_a_close_whose_store_fails_after_sending_is_not_sent_twice(world: World,
     world.faults.placing.append(lambda: blocker.execute("BEGIN IMMEDIATE"))
     position = world.snapshot().positions[0]
     done = asyncio.run(
-        reduce_to(
-            world.hands(), world.market.venue, position, leave=D("0.006"), max_market_qty=D(100), reason="news"
-        )
+        reduce_to(world.hands(), world.market.venue, position, leave=D("0.006"), max_market_qty=D(100), reason="news")
     )
     blocker.close()
     assert (done.left_qty, done.problem) == (D("0.006"), "")
@@ -228,6 +228,22 @@ def test_a_close_of_unknown_outcome_is_not_asked_for_again(world: World) -> None
     assert "unknown" in done.problem and done.left_qty == D("0.010")
     assert len(done.sent) == 1
     assert exit_draft("BTCUSDT", Side.LONG, D(1), "x", operator=True).purpose is Purpose.CLOSE
+
+
+def test_only_our_own_and_attached_leftovers_are_ours_to_cancel(world: World) -> None:
+    world.long()
+    world.place(
+        OrderSide.SELL,
+        OrderType.STOP_MARKET,
+        "0.010",
+        trigger_price=(world.price() * D("0.8")).quantize(D(1)),
+        trigger_by=LAST,
+        reduce_only=True,
+    )
+    world.limit()
+    ours, others = left_behind(world.snapshot(), "BTCUSDT", "abc123")
+    assert all(order.parent_id is not None for order in ours) and len(ours) == 2
+    assert [order.client_id for order in others] == ["someone-2"]
 
 
 ORDERS = st.lists(

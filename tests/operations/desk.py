@@ -125,9 +125,7 @@ class Account:
 
     def stop(self, symbol: str = "BTCUSDT", qty: str = "0.010", **rest: Any) -> OrderFact:
         rest.setdefault("trigger_price", tick(self.price(symbol) * Decimal("0.9")))
-        return self.place(
-            symbol, OrderSide.SELL, OrderType.STOP_MARKET, qty, trigger_by=LAST, reduce_only=True, **rest
-        )
+        return self.place(symbol, OrderSide.SELL, OrderType.STOP_MARKET, qty, trigger_by=LAST, reduce_only=True, **rest)
 
     def resting(self, symbol: str = "BTCUSDT", qty: str = "0.010", **rest: Any) -> OrderFact:
         price = tick(self.price(symbol) * Decimal("0.8"))
@@ -159,8 +157,9 @@ def account(folder: Path, *, exchange: bool = True, steps: int = 1) -> Account:
 
 def tradectl(*args: str, home: Path, stdin: str = "", **env: str) -> Ran:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("TRADECTL")}
+    for name in ("SUDO_USER", "LOGNAME"):
+        clean.pop(name, None)
     clean |= {"XDG_STATE_HOME": str(home / "xdg"), "USER": "ann", "PYTHONPATH": str(_ROOT), **env}
-    clean.pop("SUDO_USER", None)
     done = subprocess.run(
         [sys.executable, "-m", "tradectl", *args],
         input=stdin,

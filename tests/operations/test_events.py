@@ -47,6 +47,8 @@ def test_rows_are_told_in_words_and_a_row_of_another_version_by_its_fields(tmp_p
     fill = {"reason": "stop", "side": "sell", "qty": "0.5", "price": "59000", "fee": "1", "realised": "-500"}
     rows: list[tuple[str, dict[str, object]]] = [("fill", {**fill}), ("fill", {"side": "sell", "qty": None})]
     rows += [("outcome", {"sentence": "the venue has it", "detail": "late"}), ("operator", {"after": {"peak": "1"}})]
+    changed = {"before": {"peak": "2"}, "after": {"peak": "1"}, "reason": "why not", "override": True}
+    rows.append(("operator", {**changed}))
     with create(tmp_path) as db:
         for kind, body in rows:
             with db.transaction() as conn:
@@ -57,6 +59,7 @@ def test_rows_are_told_in_words_and_a_row_of_another_version_by_its_fields(tmp_p
         "it: side=sell",
         "it: the venue has it (late)",
         "it: after=(peak: 1)",
+        "it AGAINST A CAUSE THAT STILL HELD (why not): peak: 2 → 1",
     ]
 
 

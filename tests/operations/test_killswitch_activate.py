@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
-from desk import LAST, Account, hold_lock, let_go, tick, tradectl
+from desk import LAST, Account, account, hold_lock, let_go, tick, tradectl
 
 from tradectl.domain.order import OrderSide, OrderType
 from tradectl.domain.position import Protection, coverage
 from tradectl.domain.system_state import LatchName
-from tradectl.store import emergency, halt, intents, journal, latches
+from tradectl.sim.events import Executed, Updated
+from tradectl.store import emergency, files, halt, intents, journal, latches
 
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
 
@@ -94,16 +96,19 @@ def test_a_stop_for_less_than_the_position_is_not_verified(acct: Account) -> Non
 
 
 def test_flatten_closes_first_and_cancels_the_stop_after(acct: Account) -> None:
-    acct.long()
-    acct.stop(client_id="tdc.abc123.st.900")
+    acct.long(bracket=False)
+    stop = acct.stop(client_id="tdc.abc123.st.900")
     ran = acct.tradectl("killswitch", "activate", "--flatten", "--yes")
     assert ran.code == 0, ran.all
     assert acct.snapshot().positions == ()
     assert acct.orders() == {}
-    with acct.db() as db, db.read() as conn:
-        recorded = list(reversed(intents.latest(conn, None, 20)))
-    purposes = [one.purpose.value for one in recorded]
-    assert purposes.index("close") < purposes.index("cancel", purposes.index("close"))
+    events = acct.embedded.host.events_after(0, 1000)
+    closed = max(event.seq for event in events if isinstance(event, Executed))
+    ended = next(
+        event.seq for event in events
+        if isinstance(event, Updated) and event.order.order_id == stop.order_id and not event.order.status.open
+    )  # fmt: skip
+    assert ended > closed
 
 
 def test_flatten_that_nobody_can_confirm_fences_and_sweeps_but_closes_nothing(acct: Account) -> None:
@@ -126,9 +131,13 @@ def test_json_says_the_same(acct: Account) -> None:
 
 def test_locked_store_gets_a_halt_file_and_is_swept_through_the_emergency_journal(acct: Account) -> None:
     ids = fill_book(acct)
+    before, market_ms = acct.server_ms(), acct.embedded.host.state.market_ms
     holder = hold_lock(acct.store)
     try:
         ran = acct.tradectl("killswitch", "activate", "--reason", "locked")
+        # an entry under way unseen expires: the whole window, by the venue's clock, and the market stands still
+        assert acct.server_ms() - before == 5000 + 1000 + 1000
+        assert acct.embedded.host.state.market_ms == market_ms
         assert halt.read(str(acct.store)) is not None
         assert set(acct.orders()) == {ids["own stop"], ids["attached stop"]}
         assert "FENCED BY HALT FILE" in ran.all
@@ -159,38 +168,12 @@ def test_a_store_that_cannot_even_be_read_is_still_swept(acct: Account) -> None:
         let_go(holder)
 
 
-def test_a_halt_file_fence_waits_out_the_whole_window_on_the_venues_clock(acct: Account) -> None:
-    before = acct.server_ms()
-    market = acct.embedded.host.state.market_ms
-    holder = hold_lock(acct.store)
-    try:
-        acct.tradectl("killswitch", "activate")
-    finally:
-        let_go(holder)
-    assert acct.server_ms() - before == 5000 + 1000 + 1000
-    assert acct.embedded.host.state.market_ms == market
-
-
 def test_nothing_in_doubt_drains_at_once(acct: Account) -> None:
     before = acct.server_ms()
     ran = acct.tradectl("killswitch", "activate")
     assert ran.code == 0
     assert "DRAINED in 0 s" in ran.out
     assert acct.server_ms() == before
-
-
-def test_fenced_but_not_verified_while_the_exchange_is_locked(acct: Account) -> None:
-    entry = acct.resting()
-    holder = hold_lock(acct.exchange)
-    try:
-        ran = acct.tradectl("killswitch", "activate")
-    finally:
-        let_go(holder)
-    assert ran.code == 1
-    assert "NOT VERIFIED" in ran.out and "locked" in ran.out
-    assert entry.order_id in acct.orders()
-    with acct.db() as db, db.read() as conn:
-        assert latches.get(conn, LatchName.KILL_SWITCH) is not None
 
 
 def test_a_bot_that_never_ran_is_fenced_and_not_verified(acct: Account, tmp_path: Path) -> None:
@@ -231,10 +214,59 @@ def test_the_slow_path_fences_the_configurations_store(acct: Account) -> None:
     assert ran.out.startswith("FENCED main · sim · paper")
 
 
-@pytest.mark.parametrize("where", ["after", "before"])
-def test_help_never_fences(acct: Account, where: str) -> None:
-    words = ["killswitch", "activate"]
-    ran = acct.tradectl(*(["--help", *words] if where == "before" else [*words, "--help"]))
-    assert ran.code == 0 and "Fences" in ran.out or where == "before"
+def test_several_running_bots_are_all_fenced_and_swept_and_one_account_alone(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("a", "b")]
+    made = []
+    for folder in folders:
+        folder.mkdir()
+        made.append(account(folder))
+    for number, one in enumerate(made):
+        environ = {"account": "main", "venue": "sim", "environment": "paper", "path": str(one.store.resolve())}
+        lines = environ | {"pid": str(os.getpid()), "started": files.process_start(os.getpid())}
+        pointer = tmp_path / "xdg" / "tradectl" / f"main-paper-{number}.bot"
+        pointer.parent.mkdir(parents=True, exist_ok=True)
+        pointer.write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
+        one.resting()
+    assert tradectl("killswitch", "activate", "--account", "other", home=tmp_path).code == 2
+    assert [len(one.orders()) for one in made] == [1, 1]
+    ran = tradectl("killswitch", "activate", home=tmp_path)
+    assert ran.code == 0, ran.all
+    assert [len(one.orders()) for one in made] == [0, 0]
+    assert ran.out.count("FENCED main") == 2
+    which = tradectl("pause", home=tmp_path)
+    assert which.code == 2 and "2 bots run" in which.err
+    for one in made:
+        one.embedded.host.close()
+
+
+def test_a_locked_exchange_is_fenced_not_verified_and_its_cancel_not_tried_twice(acct: Account) -> None:
+    entry = acct.resting()
+    holder = hold_lock(acct.exchange)
+    try:
+        ran = acct.tradectl("killswitch", "activate", "--json")
+    finally:
+        let_go(holder)
+    assert ran.code == 1
+    assert [one["result"] for one in ran.json["stores"][0]["swept"]] == ["unknown"]
+    assert entry.order_id in acct.orders()
+    with acct.db() as db, db.read() as conn:
+        assert [one.cancels_order_id for one in intents.latest(conn, None, 9)] == [entry.order_id]
+        assert latches.get(conn, LatchName.KILL_SWITCH) is not None
+
+
+def test_a_damaged_emergency_journal_does_not_end_the_command(acct: Account) -> None:
+    entry = acct.resting()
+    emergency.path_of(acct.store).write_bytes(b"not json\n")
+    ran = acct.tradectl("killswitch", "activate")
+    assert entry.order_id not in acct.orders()
+    assert "VERIFIED" in ran.out and "holds something unreadable" in ran.all
+    cleared = acct.tradectl("killswitch", "clear", "--approver", "bea", "--reason", "x")
+    assert cleared.code == 2 and "unreadable" in cleared.err
+
+
+@pytest.mark.parametrize("words", [("killswitch", "activate", "--help"), ("killswitch", "--help", "activate")])
+def test_help_never_fences(acct: Account, words: tuple[str, ...]) -> None:
+    ran = acct.tradectl(*words)
+    assert ran.code == 0 and "Usage" in ran.out
     with acct.db() as db, db.read() as conn:
         assert latches.active(conn) == ()

@@ -64,7 +64,7 @@ def test_an_entry_frozen_before_sending_never_reaches_the_market(acct: Account, 
     assert ran.code == 0, ran.all
     assert "DRAINED in 7.0 s of the venue's time" in ran.out
     assert "it has expired and the venue does not have it" in ran.out
-    bot.thaw()
+    assert bot.thaw().startswith("rejected")
     assert acct.snapshot().positions == () and acct.orders() == {}
 
 
@@ -74,7 +74,7 @@ def test_a_thawed_bots_late_commit_is_expired_after_a_halt_file_fence(acct: Acco
     ran = acct.tradectl("killswitch", "activate")
     assert halt.read(str(acct.store)) is not None
     assert ran.code == 0, ran.all
-    bot.thaw()
+    assert bot.thaw().startswith("not_placed")
     assert acct.snapshot().positions == () and acct.orders() == {}
 
 

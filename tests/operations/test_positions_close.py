@@ -10,6 +10,7 @@ from desk import Account, hold_lock, let_go
 
 from tradectl.domain.fill import Fill
 from tradectl.domain.money import ZERO
+from tradectl.sim.events import Executed, Updated
 from tradectl.store import emergency, intents, journal, ledger
 
 CLOSE = ("positions", "close", "btc", "--reason", "news")
@@ -20,6 +21,14 @@ def venue_result(acct: Account) -> tuple[Decimal, Decimal]:
     fills = [event for event in acct.embedded.host.account_events(0, 1000) if isinstance(event, Fill)]
     cash = sum((-fill.signed_qty * fill.price for fill in fills), ZERO)
     return cash, sum((fill.fee for fill in fills), ZERO)
+
+
+def ended_after_the_close(acct: Account) -> set[str]:
+    """Orders that ended after the fill that closed the position, in the exchange's own order of events."""
+    events = acct.embedded.host.events_after(0, 1000)
+    closing = max(event.seq for event in events if isinstance(event, Executed))
+    ended = [event for event in events if isinstance(event, Updated) and not event.order.status.open]
+    return {event.order.order_id for event in ended if event.seq > closing}
 
 
 def test_closes_all_verifies_and_cancels_its_stop_after(acct: Account) -> None:
@@ -33,8 +42,8 @@ def test_closes_all_verifies_and_cancels_its_stop_after(acct: Account) -> None:
         recorded = list(reversed(intents.latest(conn, None, 10)))
         trade = ledger.trades(conn, 5)[0]
         act = journal.latest(conn, 1, kind="operator")[0]
-    assert [one.purpose.value for one in recorded][0] == "close"
-    assert own_stop.order_id in {one.cancels_order_id for one in recorded[1:]}
+    assert recorded[0].purpose.value == "close"
+    assert own_stop.order_id in ended_after_the_close(acct)
     cash, fees = venue_result(acct)
     assert (trade.gross, trade.fees) == (cash, fees)
     assert (act.subject, act.actor, act.body["reason"], act.body["after"]) == ("positions close", "ann", "news", "0")
@@ -90,13 +99,14 @@ def test_works_while_another_process_holds_the_store(acct: Account) -> None:
     assert "emergency journal" in ran.out
 
 
-def test_others_stops_are_left_alone_and_said(acct: Account) -> None:
+def test_others_stops_are_never_cancelled_by_us_and_said(acct: Account) -> None:
     acct.long(bracket=False)
     foreign = acct.stop()
     ran = acct.tradectl(*CLOSE, "--yes")
     assert ran.code == 0
-    assert "is not ours and stays" in ran.out
-    assert foreign.order_id in acct.orders()
+    assert "is not ours: we leave it to the venue" in ran.out
+    with acct.db() as db, db.read() as conn:
+        assert foreign.order_id not in {one.cancels_order_id for one in intents.latest(conn, None, 10)}
 
 
 def test_two_operators_at_once_never_turn_the_position_over(acct: Account) -> None:

@@ -259,9 +259,7 @@ def test_a_reason_of_blanks_is_no_reason(tmp_path: Path) -> None:
         state_reset.plan(db, Request("streak", "ada", "  ", False))
 
 
-@given(
-    st.decimals(-2000, 2000, places=2), st.decimals("0.01", 20_000, places=2), st.decimals("0.01", 20_000, places=2)
-)
+@given(st.decimals(-2000, 2000, places=2), st.decimals("0.01", 20_000, places=2), st.decimals("0.01", 20_000, places=2))
 def test_a_reset_counter_is_never_in_breach_and_a_breach_is_never_cleared_silently(
     realised: Decimal, equity: Decimal, peak: Decimal
 ) -> None:

@@ -105,7 +105,7 @@ def test_a_bot_killed_in_the_middle_of_a_commit_is_shown_as_gone(tmp_path: Path)
     code = (
         "import sqlite3, os, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
         "c.execute('PRAGMA cache_size = 1'); c.execute('BEGIN IMMEDIATE');"
-        "c.execute(\"UPDATE risk SET streak = 99\");"
+        'c.execute("UPDATE risk SET streak = 99");'
         "c.execute('CREATE TABLE filler (x)');"
         "[c.execute('INSERT INTO filler VALUES (zeroblob(4000))') for _ in range(200)];"
         "os.kill(os.getpid(), 9)"

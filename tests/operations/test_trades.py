@@ -30,9 +30,7 @@ def test_a_page_shows_each_trade_and_the_totals_line(tmp_path: Path) -> None:
         close_trades(db, trade(1), trade(2, net="120"))
     ran = tradectl("--state", db.path, "trades")
     assert ran.code == 0, ran.err
-    assert ran.out.splitlines()[0] == (
-        "2 trades (2 in the store): net +67.50 USDT, 1 won, 1 lost, average R +0.68"
-    )
+    assert ran.out.splitlines()[0] == ("2 trades (2 in the store): net +67.50 USDT, 1 won, 1 lost, average R +0.68")
     assert "-1.05" in ran.out and "1 h 30 min" in ran.out and "stop" in ran.out
     assert ran.out.splitlines()[-1] == "totals: gross +73.00, fees -6.00, funding +0.50, net +67.50 USDT"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from page_kit import VENUE_MS, create, hold_lease, on_terminal, one_cycle, refus
 
 from tradectl.domain.signal import Decision
 from tradectl.errors import UsageError
-from tradectl.operations import symbols, why
+from tradectl.operations import limit_lines, symbols, why
 
 
 def _no_signal(symbol: str = "BTCUSDT") -> Decision:
@@ -78,6 +79,22 @@ def test_before_the_first_decision_it_says_so_and_exits_1(tmp_path: Path) -> Non
     assert ran.code == 1
     assert ran.out.startswith("BTCUSDT: nothing was decided yet; the bot is NOT RUNNING")
     assert tradectl("--state", db.path, "why", "--summary").code == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        ("0.062", "fraction", "6.20%"),
+        ("60000", "ms", "1 min"),
+        ("-90000", "ms", "-1 min 30 s"),
+        ("250", "ms", "250 ms"),
+        ("1760130900000", "ms", "21:15:00Z"),
+        ("125.967646035497008396601136306501", "price", "125.96764604"),
+        ("12.4", "minutes", "12 min"),
+    ],
+)
+def test_figures_are_short_enough_to_read(value: str, unit: str, shown: str) -> None:
+    assert limit_lines.figure(Decimal(value), unit) == shown
 
 
 def test_the_summary_counts_per_reason(tmp_path: Path) -> None:

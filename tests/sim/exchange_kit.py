@@ -1,4 +1,4 @@
-"""A small exchange to talk to in tests: BTC and SOL with one tier each, one trader, and the operations in short words."""
+"""A small exchange to talk to in tests: BTC and SOL with one tier each, one trader, its operations in short words."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ STOP, TARGET = OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET
 LAST, MARK = TriggerBy.LAST, TriggerBy.MARK
 
 
+START, MAKER, TAKER, NO_SLIPPAGE = D(10_000), D("0.0002"), D("0.00055"), D(0)
+
+
 @dataclass(frozen=True)
 class Begin:
-    start_balance: Decimal = D(10_000)
-    maker_fee: Decimal = D("0.0002")
-    taker_fee: Decimal = D("0.00055")
-    slippage_bps: Decimal = D(0)
+    start_balance: Decimal = START
+    maker_fee: Decimal = MAKER
+    taker_fee: Decimal = TAKER
+    slippage_bps: Decimal = NO_SLIPPAGE
 
 
 def contract(symbol: str, tick: str, step: str, *tiers: Tier) -> Instrument:
@@ -71,14 +74,19 @@ class Bench:
         return reply
 
     def bar(
-        self, open_: str, high: str, low: str, close: str, *, symbol: str = "SOLUSDT", mark: tuple[str, str] | None = None
+        self,
+        open_: str,
+        high: str,
+        low: str,
+        close: str,
+        *,
+        symbol: str = "SOLUSDT",
+        mark: tuple[str, str] | None = None,
     ) -> list[Event]:
         """Advances one minute; the events of that bar."""
         before = len(self.events)
         low_mark, high_mark = (D(mark[0]), D(mark[1])) if mark else (None, None)
-        one = MarketBar(
-            symbol, self.state.market_ms, MINUTE, D(open_), D(high), D(low), D(close), low_mark, high_mark
-        )
+        one = MarketBar(symbol, self.state.market_ms, MINUTE, D(open_), D(high), D(low), D(close), low_mark, high_mark)
         self.do(AdvanceBars((one,)))
         return self.events[before:]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -172,9 +173,9 @@ def test_bracket_children_carry_no_client_id_and_one_cancels_the_other() -> None
     bench = Bench()
     parent = order(bench.place(BUY, "1", stop="98", target="103"))
     stop, target = bench.open
-    assert [(child.client_id, child.parent_id, child.side, child.qty, child.reduce_only) for child in (stop, target)] == [
-        (None, parent.order_id, SELL, D(1), True)
-    ] * 2
+    assert [
+        (child.client_id, child.parent_id, child.side, child.qty, child.reduce_only) for child in (stop, target)
+    ] == [(None, parent.order_id, SELL, D(1), True)] * 2
     bench.bar("100", "103", "100", "103")
     assert (bench.ended[stop.order_id].status, bench.ended[stop.order_id].reason) == (OrderStatus.CANCELED, "oco")
     assert bench.ended[target.order_id].status is OrderStatus.FILLED
@@ -229,8 +230,6 @@ def test_request_window(late_ms: int, wanted: str) -> None:
     bench.do(SetServerTime(T0 + 600_000))
     sent = bench.request(BUY, "1")
     now = bench.state.server_ms
-    from dataclasses import replace
-
     sent = replace(sent, timestamp_ms=now - late_ms, expires_ms=now - late_ms + 5000)
     before = bench.state
     reply = bench.do(PlaceOrder(sent, now))

@@ -29,13 +29,13 @@ def rows(count: int, start: int = T0, step: int = STEP) -> str:
     return "".join(f"{start + i * step},10,11,9,10.5,3\n" for i in range(count))
 
 
-def load(path: Path, **declared: str) -> TradeSeries:
-    return load_replay([path], **declared)[0]
+def load(path: Path, symbol: str | None = None, interval: str | None = None) -> TradeSeries:
+    return load_replay([path], symbol=symbol, interval=interval)[0]
 
 
-def faults(path: Path, **declared: str) -> str:
+def faults(path: Path, symbol: str | None = None, interval: str | None = None) -> str:
     with pytest.raises(ConfigError) as caught:
-        load_replay([path], **declared)
+        load_replay([path], symbol=symbol, interval=interval)
     return "\n".join(caught.value.lines())
 
 

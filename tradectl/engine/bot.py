@@ -33,7 +33,7 @@ class PendingAlert:
 class Memory:
     """What the process remembers between cycles. Nothing in it is needed for safety: all of that is in the store."""
 
-    cursor: int = -1  # the last account event ingested; -1 before the first look
+    cursor: int = 0  # the last account event ingested, as the store had it at start-up
     last_ingest_ms: int | None = None
     recovered: bool = False
     recovery_reason: str = "start-up has not finished"

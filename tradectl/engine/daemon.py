@@ -49,12 +49,15 @@ class Run:
     venue_from_ms: int = 0
     end_reason: str = ""
     last: CycleReport | None = None
+    number: int = 0  # of the last complete cycle, and the market time it decided at; as the store has them
+    decided_ms: int = 0
 
     def count(self, report: CycleReport) -> None:
         self.cycles += 1
         self.faults_in_a_row = 0
         self.signals += report.signals
         self.last = report
+        self.number = report.number
         if self.equity_start is None:
             self.equity_start = report.snapshot.equity
             self.venue_from_ms = report.snapshot.at_ms
@@ -99,13 +102,16 @@ async def _live(assembled: Assembled, options: RunOptions, log_path: str) -> Ses
     if not bot.config.perps.enabled:
         _log.emit(Tag.SESSION, "Perps trading disabled: no entries; positions stay protected", level=30)
     restore(bot)
+    with bot.db.read() as conn:
+        progress = cycles.progress(conn)
+    tally.number, tally.decided_ms = progress.cycle, progress.venue_ms
     deadline = time.monotonic() + options.for_seconds if options.for_seconds is not None else None
     while not stop.is_set():
         if options.cycles is not None and tally.cycles >= options.cycles:
             tally.end_reason = f"{options.cycles} cycles done"
         elif deadline is not None and time.monotonic() >= deadline:
             tally.end_reason = f"{options.for_seconds:g} s have passed"
-        elif not _advance(assembled):
+        elif not _advance(assembled, tally):
             tally.end_reason = "the market data ended"
         if tally.end_reason:
             break
@@ -130,16 +136,12 @@ def _listen(stop: asyncio.Event, tally: Run) -> None:
         loop.add_signal_handler(number, told, number)
 
 
-def _advance(assembled: Assembled) -> bool:
+def _advance(assembled: Assembled, tally: Run) -> bool:
     """Moves a stepped market on, unless the cycle of the present instant has still to be run. False at the end."""
-    if assembled.embedded.wall:
+    embedded = assembled.embedded
+    if embedded.wall or tally.decided_ms < embedded.host.state.market_ms:
         return True
-    bot = assembled.bot
-    with bot.db.read() as conn:
-        progress = cycles.progress(conn)
-    if progress.venue_ms < assembled.embedded.host.state.market_ms:
-        return True
-    return assembled.embedded.step()
+    return embedded.step()
 
 
 async def _attempt(assembled: Assembled, tally: Run) -> bool:
@@ -149,10 +151,10 @@ async def _attempt(assembled: Assembled, tally: Run) -> bool:
         if not bot.memory.recovered and not await recover(bot):
             tally.failed += 1
             return False
-        with bot.db.read() as conn:
-            progress = cycles.progress(conn)
-        report = await run_cycle(bot, progress.cycle + 1)
+        market_ms = assembled.embedded.host.state.market_ms
+        report = await run_cycle(bot, tally.number + 1)
         tally.count(report)
+        tally.decided_ms = market_ms
         return True
     except EntryRefused as refusal:
         if refusal.code == "lease":

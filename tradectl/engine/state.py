@@ -51,16 +51,15 @@ class Books:
 async def take_in(bot: Bot, snapshot: Snapshot) -> tuple[Snapshot, Ingested]:
     """Ingests what the venue booked up to the snapshot, and reads the snapshot again when the books ran ahead of it."""
     due_ms = bot.config.engine.closed_trades_seconds * 1000
-    merged = Ingested()
+    merged = Ingested(bot.memory.cursor)
     for _ in range(CATCH_UP_TRIES):
         cursor = bot.memory.cursor
         last = bot.memory.last_ingest_ms
         if snapshot.event_seq == cursor and last is not None and snapshot.at_ms - last < due_ms:
             break
-        taken = await ingest(bot.db, bot.venue, bot.venue.currency)
+        taken = await ingest(bot.db, bot.venue, bot.venue.currency, cursor)
         bot.memory.last_ingest_ms = snapshot.at_ms
-        with bot.db.read() as conn:
-            bot.memory.cursor = ledger.cursor(conn)
+        bot.memory.cursor = taken.cursor
         merged = _merge(merged, taken)
         if bot.memory.cursor <= snapshot.event_seq:
             break
@@ -144,6 +143,7 @@ def _reserved(conn: Connection, doubtful: tuple[Intent, ...]) -> tuple[Reserved,
 
 def _merge(first: Ingested, second: Ingested) -> Ingested:
     return Ingested(
+        second.cursor,
         first.fills + second.fills,
         first.fundings + second.fundings,
         first.opened + second.opened,

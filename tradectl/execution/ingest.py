@@ -28,6 +28,9 @@ PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
+    """What one ingestion booked, and the cursor it ended at."""
+
+    cursor: int
     fills: tuple[Fill, ...] = ()
     fundings: tuple[Funding, ...] = ()
     opened: tuple[OpenTrade, ...] = ()
@@ -49,13 +52,17 @@ async def fetch_events(venue: Venue, after_seq: int) -> list[AccountEvent]:
         after_seq = page[-1].seq
 
 
-async def ingest(db: Database, venue: Venue, currency: str) -> Ingested:
-    """Takes in everything since the stored cursor."""
-    with db.read() as conn:
-        cursor = ledger.cursor(conn)
-    events = await fetch_events(venue, cursor)
+async def ingest(db: Database, venue: Venue, currency: str, after_seq: int | None = None) -> Ingested:
+    """Takes in everything since the stored cursor, or since `after_seq` where the caller knows it.
+
+    Another process may have booked some of it meanwhile: what is known already is passed over.
+    """
+    if after_seq is None:
+        with db.read() as conn:
+            after_seq = ledger.cursor(conn)
+    events = await fetch_events(venue, after_seq)
     if not events:
-        return Ingested()
+        return Ingested(after_seq)
     with db.transaction() as conn:
         booking = _Booking(conn, currency)
         for event in events:
@@ -63,7 +70,9 @@ async def ingest(db: Database, venue: Venue, currency: str) -> Ingested:
         booking.finish(events[-1].seq)
     for line in booking.lines:
         _log.emit(*line)
-    return Ingested(tuple(booking.fills), tuple(booking.fundings), tuple(booking.opened), tuple(booking.closed))
+    return Ingested(
+        events[-1].seq, tuple(booking.fills), tuple(booking.fundings), tuple(booking.opened), tuple(booking.closed)
+    )
 
 
 class _Booking:

@@ -185,11 +185,16 @@ def must_stay(order: OrderFact) -> str:
     return "protective stop" if order.protective else "can only reduce"
 
 
-async def sweep(hands: Hands, snapshot: Snapshot, *, reason: str) -> tuple[Swept, ...]:
-    """Every open order of the snapshot, those that add exposure first. Raises nothing for a cancel that fails."""
+async def sweep(
+    hands: Hands, snapshot: Snapshot, *, reason: str, tried: frozenset[str] = frozenset()
+) -> tuple[Swept, ...]:
+    """Every open order of the snapshot, those that add exposure first. Raises nothing for a cancel that fails.
+
+    Orders of `tried` are passed over: what a cancel of unknown outcome did is asked, never tried again (promise 3).
+    """
     done = []
     for order in sorted(snapshot.orders, key=lambda order: (order.reduces, order.symbol, order.order_id)):
-        if not order.status.open:
+        if not order.status.open or order.order_id in tried:
             continue
         why = must_go(order)
         if not why:

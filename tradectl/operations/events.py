@@ -155,11 +155,21 @@ def _sentence(entry: Entry) -> str:
     if "sentence" in body:
         detail = f" ({body['detail']})" if body.get("detail") else ""
         return f"{entry.subject}: {body['sentence']}{detail}"
+    before, after = body.get("before"), body.get("after")
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        return _change(entry, before, after)
     needed, words = _WORDS.get(entry.kind, ((), ""))
     if words and all(name in body for name in needed):  # a row of another version is told by its fields
         return f"{entry.subject}: {words.format_map(body)}"
     parts = [f"{key}={_field(value)}" for key, value in body.items() if value not in (None, "", [], {})]
     return f"{entry.subject}: {' '.join(parts)}" if parts else entry.subject
+
+
+def _change(entry: Entry, before: Mapping[str, object], after: Mapping[str, object]) -> str:
+    """An operator's change: what, why, before and after (promise 11)."""
+    steps = "; ".join(f"{name}: {was} → {after.get(name, '')}" for name, was in before.items())
+    against = " AGAINST A CAUSE THAT STILL HELD" if entry.body.get("override") is True else ""
+    return f"{entry.subject}{against} ({entry.body.get('reason', 'no reason given')}): {steps}"
 
 
 def _field(value: object) -> str:

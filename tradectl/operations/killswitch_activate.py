@@ -29,7 +29,7 @@ from tradectl.store.fence import FenceResult
 
 REASON = "kill switch"
 _ZERO = Decimal(0)
-PASSES = 3  # a sweep is repeated when the fresh read still shows something to cancel
+PASSES = 3  # a sweep is repeated when the fresh read shows something that came up meanwhile
 
 AskFlatten = Callable[[tuple[PositionFact, ...]], bool]
 
@@ -124,14 +124,14 @@ class _Run:
                 self.books.trouble = error.what
 
     async def _sweep(self, desk: Desk, own: Hands) -> None:
-        """Sweeps, looks again, and sweeps what is left, at most PASSES times."""
+        """Sweeps, looks again, and sweeps what has come up meanwhile, at most PASSES times."""
         latest: dict[str, Swept] = {}
         for _ in range(PASSES):
             snapshot = await desk.venue.snapshot()
-            for one in await sweep(own, snapshot, reason=REASON):
+            for one in await sweep(own, snapshot, reason=REASON, tried=frozenset(latest)):
                 latest[one.order.order_id] = one
             seen = check(await desk.venue.snapshot())
-            if not seen.adding and not seen.targets:
+            if all(order.order_id in latest for order in (*seen.adding, *seen.targets)):
                 break
         self.swept = list(latest.values())
         if own.store_trouble:

@@ -13,7 +13,7 @@ from tradectl.domain.system_state import Latch, LatchName, SystemState, system_s
 from tradectl.errors import NotAvailable, Refused, StoreUnwritable, ToolError, VenueUnreachable
 from tradectl.execution.resolve import adopt_doubt, resolve
 from tradectl.operations.killswitch_check import Check, check, close_command
-from tradectl.operations.killswitch_record import CLEARED
+from tradectl.operations.killswitch_record import CLEARED, waiting
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import open_venue, wall_ms
 from tradectl.store import emergency, halt, journal, latches
@@ -57,7 +57,7 @@ async def plan(books: Books, *, actor: str) -> ClearPlan:
     halt_text = halt.read(str(db.path))
     latch = next((one for one in active if one.name is LatchName.KILL_SWITCH), None)
     state = SystemState.HALTED if halt_text is not None else system_state(active)
-    pending = len(emergency.waiting(books.path))
+    pending = waiting(books.path)
     if latch is None and halt_text is None:
         return ClearPlan(books.path, state, None, None, (), pending, None)
     blockers: list[str] = []

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from tradectl.errors import Busy, StoreRefused
+from tradectl.errors import Busy, StoreDamaged, StoreRefused
 from tradectl.execution.sweep import EMERGENCY_KIND
 from tradectl.operations.killswitch_venue import Books
 from tradectl.store import emergency, journal
@@ -39,6 +40,8 @@ def save(books: Books, body: Mapping[str, object], short: str, *, actor: str, at
             return Recorded("store")
         except (Busy, StoreRefused) as error:
             books.trouble = error.what
+        except ValueError as error:
+            books.trouble = f"the emergency journal holds something unreadable: {error}"
     try:
         emergency.record(
             books.path, at_ms=at_ms, kind=EMERGENCY_KIND, actor=actor, body={"step": "summary", "detail": short}
@@ -46,6 +49,19 @@ def save(books: Books, body: Mapping[str, object], short: str, *, actor: str, at
     except StoreRefused as error:
         return Recorded("", f"{books.trouble}; {error.what}")
     return Recorded("emergency journal", books.trouble)
+
+
+def waiting(path: Path) -> int:
+    """How many emergency records wait for import. Raises StoreDamaged when the file holds something unreadable."""
+    try:
+        return len(emergency.waiting(path))
+    except ValueError as error:
+        raise StoreDamaged(
+            "The emergency journal holds something unreadable",
+            where=str(emergency.path_of(path)),
+            why=str(error),
+            hint="keep a copy of it for the record, then move it away",
+        ) from error
 
 
 def last_summary(conn: Connection, since_ms: int = 0) -> Entry | None:

@@ -10,10 +10,10 @@ from tradectl.domain.intent import Purpose
 from tradectl.domain.system_state import LATCH_RULES, Latch, LatchName
 from tradectl.errors import Busy, ExitCode, NotAvailable, VenueUnreachable
 from tradectl.operations.killswitch_check import Check, check
-from tradectl.operations.killswitch_record import last_summary
+from tradectl.operations.killswitch_record import last_summary, waiting
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import StoreRef, open_store, open_venue
-from tradectl.store import emergency, halt, intents, latches
+from tradectl.store import halt, intents, latches
 from tradectl.store.identity import Identity
 
 
@@ -54,7 +54,7 @@ async def read(ref: StoreRef) -> Status:
     """
     path = ref.path.resolve()
     halt_text = halt.read(str(path))
-    pending = len(emergency.waiting(path))
+    pending = waiting(path)
     try:
         db = open_store(ref, readonly=True)
     except Busy as error:

@@ -30,6 +30,7 @@ class Books:
     path: Path
     db: Database | None
     trouble: str = ""
+    writable: bool = True  # False from the first failed write on: each further try would wait for the lock again
 
     @classmethod
     def open(cls, path: Path) -> Books:
@@ -124,7 +125,7 @@ def hands(books: Books, desk: Desk, *, actor: str) -> Hands:
     """An operator's hands: through the store, and where it cannot be written, through the emergency journal."""
     window_ms = books.windows().recv_window_ms
     door = None
-    if books.db is not None:
+    if books.db is not None and books.writable:
         door = Door(books.db, desk.venue, desk.clock, epoch=0, actor=actor, recv_window_ms=window_ms)
     spare = EmergencyDoor(
         str(books.path),

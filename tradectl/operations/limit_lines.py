@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tradectl.domain.candle import MINUTE_MS
 from tradectl.domain.money import amount, percent, text
 from tradectl.domain.risk_state import RiskState
+from tradectl.operations.times import span, when
 from tradectl.store.limits import LimitRow
 from tradectl.store.session import Session
 
@@ -44,6 +45,8 @@ _RULES = {
     "session_trades": _Rule("{} more entries in this session", "SAFETY_SESSION_TRADES"),
     "session_runtime": _Rule("{} left", "SAFETY_SESSION_RUNTIME"),
 }
+_AN_INSTANT_MS = 10**11  # three years: a longer span of time is an instant
+_MOST_DECIMALS = 8
 _ANY = _Rule("{} left", "it refuses entries")
 
 
@@ -78,7 +81,7 @@ def is_breached(row: LimitRow) -> bool:
 
 
 def figure(value: Decimal | None, unit: str) -> str:
-    """A value or limit for a table: '0.40%', '3', '12 min'; '-' without one."""
+    """A value or limit for a table: '0.40%', '3', '12 min', '1 min 5 s', '21:15:00Z'; '-' without one."""
     if value is None:
         return "-"
     if unit == "fraction":
@@ -87,7 +90,15 @@ def figure(value: Decimal | None, unit: str) -> str:
         return f"{value:.0f} min"
     if unit == "quote":
         return f"{value:.2f}"
-    return text(value)
+    if unit == "ms":
+        return when(int(value))[11:] if abs(value) > _AN_INSTANT_MS else _span(int(value))
+    return text(round(value, _MOST_DECIMALS))
+
+
+def _span(length_ms: int) -> str:
+    if abs(length_ms) < 1000:
+        return f"{length_ms} ms"
+    return f"-{span(-length_ms)}" if length_ms < 0 else span(length_ms)
 
 
 def _sentence(row: LimitRow, currency: str, breached: bool) -> str:
@@ -109,9 +120,7 @@ def _with_unit(value: Decimal, unit: str, currency: str) -> str:
     return f"{value:.0f} min" if unit == "minutes" else text(value)
 
 
-def refreshed(
-    rows: list[LimitRow], risk: RiskState | None, session: Session | None, venue_ms: int
-) -> list[LimitRow]:
+def refreshed(rows: list[LimitRow], risk: RiskState | None, session: Session | None, venue_ms: int) -> list[LimitRow]:
     """The rows after an operator changed the counters they come from; the bot writes them anew in its next cycle."""
     return [_refreshed(row, risk, session, venue_ms) for row in rows]
 

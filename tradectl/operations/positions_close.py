@@ -93,7 +93,7 @@ async def plan(books: Books, desk: Desk, symbol: str, fraction: Decimal) -> Clos
         try:
             await ingest(books.db, desk.venue, desk.venue.currency)
         except (Busy, StoreRefused) as error:
-            books.trouble = error.what
+            books.trouble, books.writable = error.what, False
     snapshot = await desk.venue.snapshot()
     held = {position.symbol: position for position in snapshot.positions if position.qty}
     if not held:
@@ -146,6 +146,8 @@ async def apply(books: Books, desk: Desk, planned: ClosePlan, *, reason: str, ac
         max_market_qty=planned.max_market_qty,
         reason=f"operator close: {reason}",
     )
+    if own.store_trouble:
+        books.trouble, books.writable = own.store_trouble, False
     tag = books.identity().store_tag
     cancelled = await cancel_left_behind(own, desk.venue, position.symbol, tag) if reduced.gone else ()
     fills = [
@@ -173,8 +175,9 @@ async def apply(books: Books, desk: Desk, planned: ClosePlan, *, reason: str, ac
 
 async def _record(books: Books, desk: Desk, closed: Closed, *, reason: str, actor: str) -> tuple[str, list[str]]:
     """The operator's act in the journal and the fills in the ledger; where, and what stood in the way."""
-    if books.db is None:
-        return IN_EMERGENCY, []
+    later = "the fills are not in the ledger yet (the bot takes them in later)"
+    if books.db is None or not books.writable:
+        return IN_EMERGENCY, [f"{later}: {books.trouble}"]
     line = closed.plan.line
     try:
         await ingest(books.db, desk.venue, desk.venue.currency)
@@ -199,7 +202,7 @@ async def _record(books: Books, desk: Desk, closed: Closed, *, reason: str, acto
             )
         emergency.clear(books.path)
     except (Busy, StoreRefused) as error:
-        return IN_EMERGENCY, [f"the fills are not in the ledger yet (the bot takes them in later): {error.what}"]
+        return IN_EMERGENCY, [f"{later}: {error.what}"]
     return "store", []
 
 
@@ -232,7 +235,7 @@ def _after(snapshot: Snapshot, symbol: str, leave: Decimal, store_tag: str) -> l
     if leave:
         return [f"{describe(order)} stays" for order in (*ours, *others)]
     said = [f"{describe(order)} is cancelled once the position is gone" for order in ours]
-    return said + [f"{describe(order)} is not ours and stays" for order in others]
+    return said + [f"{describe(order)} is not ours: we leave it to the venue" for order in others]
 
 
 def _warnings(

@@ -63,11 +63,13 @@ def plan(request: RunRequest) -> RunPlan:
             faults=tuple(str(fault) for fault in faults),
             hint="take these out, or wait for the step that reads them",
         )
+    if resolved.config.sim.source == "replay" and not request.replay:
+        raise UsageError("sim.source is replay and no file is named", hint="add --replay FILE (repeatable)")
     options = RunOptions(
         mode=request.mode,
         cycles=request.cycles,
         for_seconds=seconds(request.for_text) if request.for_text is not None else None,
-        speed=_speed(request.speed_text, replay=bool(request.replay) or resolved.config.sim.source == "replay"),
+        speed=_speed(request.speed_text, replay=bool(request.replay)),
         replay=request.replay,
         symbol=request.symbol,
         interval=request.interval,

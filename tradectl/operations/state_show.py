@@ -164,9 +164,7 @@ def _account(seen: Snapshot | None) -> AccountLine | None:
     if seen is None:
         return None
     money = seen.account
-    return AccountLine(
-        money.currency, seen.equity, money.wallet_balance, money.unrealised, money.available, seen.at_ms
-    )
+    return AccountLine(money.currency, seen.equity, money.wallet_balance, money.unrealised, money.available, seen.at_ms)
 
 
 def _doubt_line(intent: Intent) -> DoubtLine:

@@ -47,9 +47,7 @@ def events(
     from tradectl.operations import opening
 
     with opening.opened_store(inv.state, inv.config, readonly=True) as db:
-        chosen = operation.make_filter(
-            db, kind=kind, tag=tag, since=since, symbol=symbol, now_ms=opening.wall_ms()
-        )
+        chosen = operation.make_filter(db, kind=kind, tag=tag, since=since, symbol=symbol, now_ms=opening.wall_ms())
         after = operation.newest_seq(db)
         found = operation.last(db, chosen, limit)
         for event in found:

@@ -1,0 +1,90 @@
+"""What a run leaves behind, as rows to compare bit for bit: the store's tables and the exchange's own history.
+
+Left out is what promise 15 leaves out: process ids, leases with their epochs, wall times. The chain of the journal
+follows from its rows, so it is compared through them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from books import exchange_of
+
+from tradectl.store.database import Database
+from tradectl.store.verify import verify
+
+Rows = list[tuple[object, ...]]
+
+LEDGER = ("ledger", "fills", "funding", "trades", "open_trades", "risk", "processed")
+EVERYTHING = (*LEDGER, "intents", "decisions", "decision_counts", "limits", "latches", "outbox", "progress", "journal")
+NOT_COMPARED = {
+    "intents": {"epoch"},
+    "latches": {"set_at_ms"},
+    "progress": {"wall_ms", "summary"},
+    "journal": {"seq", "prev_hash", "hash"},
+    "outbox": {"delivered_ms"},
+}
+
+
+def store_tables(store: Path, tables: tuple[str, ...]) -> dict[str, Rows]:
+    """{table: rows in the order of their keys}."""
+    found: dict[str, Rows] = {}
+    with Database.open(store, expect=None, readonly=True) as db, db.read() as conn:
+        for table in tables:
+            columns = [str(row[1]) for row in conn.execute(f"PRAGMA table_info({table})")]
+            kept = [name for name in columns if name not in NOT_COMPARED.get(table, ())]
+            # sessions begin and end with processes; their rows are the only ones a restart adds
+            apart = " WHERE kind <> 'session'" if table == "journal" else ""
+            order = "seq" if table == "journal" else "1"
+            query = f"SELECT {', '.join(kept)} FROM {table}{apart} ORDER BY {order}"
+            found[table] = conn.execute(query).fetchall()
+    return found
+
+
+def refusals(store: Path) -> Rows:
+    """The decisions about real signals that were refused, and the ones that acted."""
+    with Database.open(store, expect=None, readonly=True) as db, db.read() as conn:
+        return conn.execute(
+            "SELECT symbol, outcome, code, at_ms, body FROM decisions "
+            "WHERE real_refusal = 1 OR eventful = 1 ORDER BY at_ms, id"
+        ).fetchall()
+
+
+def exchange_history(store: Path) -> Rows:
+    """Every event of the exchange and every order that ended there."""
+    conn = sqlite3.connect(f"{exchange_of(store).resolve().as_uri()}?mode=ro", uri=True)
+    try:
+        events = conn.execute("SELECT seq, kind, body FROM event ORDER BY seq").fetchall()
+        orders = conn.execute("SELECT order_id, client_id, ended_seq, body FROM closed_order ORDER BY 1").fetchall()
+        return [*events, *orders]
+    finally:
+        conn.close()
+
+
+def whole(store: Path) -> dict[str, Rows]:
+    """Everything that the same seed must leave again, both files."""
+    return {**store_tables(store, EVERYTHING), "exchange": exchange_history(store)}
+
+
+def differences(one: dict[str, Rows], other: dict[str, Rows]) -> list[str]:
+    """Each table that differs, with its first differing row on both sides."""
+    found = []
+    for table in one.keys() | other.keys():
+        ours, theirs = one.get(table, []), other.get(table, [])
+        if ours == theirs:
+            continue
+        place = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), None)
+        if place is None:
+            place = min(len(ours), len(theirs))
+        found.append(
+            f"{table}: {len(ours)} rows against {len(theirs)}; row {place}: "
+            f"{ours[place : place + 1]} against {theirs[place : place + 1]}"
+        )
+    return sorted(found)
+
+
+def sound(store: Path) -> None:
+    """SQLite's own checks and the journal's chain."""
+    report = verify(store)
+    assert report.ok, report
