@@ -6,10 +6,9 @@ SHELL := /bin/sh
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-# The bounded session of `make run`; `make run ARGS="..."` replaces it.
-RUN_ARGS ?= --for 1m
-ARGS ?= $(RUN_ARGS)
-SMOKE_ARGS ?= --cycles 5
+# The session of `make run`, the same every time; `make run ARGS="..."` replaces it.
+ARGS ?= --config configs/demo.yaml --state data/demo/demo.db --fresh --cycles 240 --speed 1200
+SMOKE_ARGS ?= --cycles 5 --speed max
 SMOKE_DIR ?= data/smoke
 TEST_ARGS ?= -n 2 -q
 PIP := $(BIN)/python -m pip --disable-pip-version-check

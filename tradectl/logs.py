@@ -11,13 +11,14 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import ClassVar, TextIO
 
 from tradectl.domain.candle import utc_text
 from tradectl.domain.tags import Tag
 from tradectl.errors import ConfigError
 
 ROOT = "tradectl"
+logging.getLogger(ROOT).addHandler(logging.NullHandler())  # silent until `set_up`, as a library should be
 
 
 class Log:
@@ -85,6 +86,35 @@ class TextFormatter(logging.Formatter):
         return self._redact(line)
 
 
+class TerminalFormatter(TextFormatter):
+    """For eyes: the same lines, shorter (no logger; key=value only from WARNING on) and coloured by level.
+
+    The log file beside it has every line whole.
+    """
+
+    _COLOURS: ClassVar = {
+        logging.DEBUG: "\x1b[2m",
+        logging.WARNING: "\x1b[33m",
+        logging.ERROR: "\x1b[31m",
+        logging.CRITICAL: "\x1b[1;31m",
+    }
+
+    def __init__(self, now_ms: Callable[[], int], redact: Callable[[str], str], *, colour: bool) -> None:
+        super().__init__(now_ms, redact)
+        self._colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        tag, context = _parts(record)
+        kind = getattr(record, "alert", "")
+        name = f"ALERT[{kind}]" if kind else tag
+        line = f"{utc_text(self._now_ms())[5:16].replace('T', ' ')} {name}: {record.getMessage()}"
+        if context and record.levelno >= logging.WARNING:
+            line += " | " + " ".join(f"{key}={_plain(value)}" for key, value in context.items())
+        line = self._redact(line)
+        tone = self._COLOURS.get(record.levelno, "")
+        return f"{tone}{line}\x1b[0m" if tone and self._colour else line
+
+
 class JsonFormatter(logging.Formatter):
     def __init__(self, now_ms: Callable[[], int], redact: Callable[[str], str]) -> None:
         super().__init__()
@@ -133,6 +163,7 @@ def set_up(
     level: str,
     fmt: str,
     console: TextIO | None,
+    colour: bool,
     now_ms: Callable[[], int],
     redact: Callable[[str], str],
     quiet_below: int = logging.INFO,
@@ -148,6 +179,8 @@ def set_up(
     handlers: list[logging.Handler] = []
     if console is not None:
         stream = _QuietStream(console)
+        if fmt == "text" and console.isatty():
+            stream.setFormatter(TerminalFormatter(now_ms, redact, colour=colour))
         stream.setLevel(max(quiet_below, logging.getLevelName(level)))
         handlers.append(stream)
     if path is not None:
@@ -163,7 +196,8 @@ def set_up(
                 hint="set log.path to a writable file",
             ) from error
     for handler in handlers:
-        handler.setFormatter(formatter)
+        if handler.formatter is None:
+            handler.setFormatter(formatter)
         root.addHandler(handler)
 
     def close() -> None:

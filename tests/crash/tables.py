@@ -34,8 +34,8 @@ def store_tables(store: Path, tables: tuple[str, ...]) -> dict[str, Rows]:
         for table in tables:
             columns = [str(row[1]) for row in conn.execute(f"PRAGMA table_info({table})")]
             kept = [name for name in columns if name not in NOT_COMPARED.get(table, ())]
-            # sessions begin and end with processes; their rows are the only ones a restart adds
-            apart = " WHERE kind <> 'session'" if table == "journal" else ""
+            # leases and sessions begin and end with processes; their rows are the only ones a restart adds
+            apart = " WHERE kind <> 'session' AND subject <> 'lease'" if table == "journal" else ""
             order = "seq" if table == "journal" else "1"
             query = f"SELECT {', '.join(kept)} FROM {table}{apart} ORDER BY {order}"
             found[table] = conn.execute(query).fetchall()

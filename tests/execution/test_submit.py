@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bot_kit import D, FLAT, SOL, WALL_MS, Rig, lines, rig
+from bot_kit import FLAT, SOL, WALL_MS, D, Rig, lines, rig
 
 from tradectl.domain.intent import IntentState, Purpose, cancel_draft, exit_draft, stop_draft
 from tradectl.domain.order import Confirmed, OrderSide, Rejected, TriggerBy, Unknown
@@ -13,7 +13,7 @@ from tradectl.domain.position import Side
 from tradectl.domain.system_state import LatchName
 from tradectl.errors import EntryRefused, StoreBusy, VenueUnreachable
 from tradectl.execution.submit import Door
-from tradectl.sim.faults import Call, DropRequest, LoseAnswer, Refuse
+from tradectl.sim.faults import Call, Delay, DropRequest, LoseAnswer, Refuse
 from tradectl.store import halt, intents, journal, latches, lease, outbox
 
 
@@ -144,13 +144,6 @@ def test_a_request_whose_window_has_passed_is_recorded_as_not_placed_and_never_s
 
 
 def test_a_request_frozen_on_its_way_is_refused_by_the_venue_itself(desk):
-    def freeze(call: Call) -> None:
-        if call.name == "place":
-            desk.run_later = call.at_ms
-
-    desk.plan.on_before = freeze
-    from tradectl.sim.faults import Delay
-
     desk.plan.before_faults["place"] = [Delay(desk.config.venue.recv_window_ms + 1)]
     submitted = desk.run(desk.bot.door.submit(desk.entry()))
     assert isinstance(submitted.outcome, Rejected) and submitted.outcome.code == "request_expired"
@@ -208,15 +201,9 @@ def test_an_operator_may_not_enter_when_halted_either(desk):
 
 
 @pytest.mark.parametrize("fault", [LoseAnswer(), DropRequest()], ids=["answer lost", "request lost"])
-def test_no_answer_is_unknown_and_blocks_the_symbol_with_latch_and_alert_in_one_commit(desk, fault, tmp_path):
+def test_no_answer_is_unknown_and_blocks_the_symbol_with_latch_alert_and_line(desk, fault, tmp_path):
     where = desk.plan.after_faults if isinstance(fault, LoseAnswer) else desk.plan.before_faults
     where["place"] = [fault]
-    commits: list[tuple[bool, int]] = []
-
-    def look(sql: str) -> None:
-        if sql == "COMMIT":
-            commits.append((desk.db.conn.in_transaction, 0))
-
     with lines(desk, tmp_path) as log:
         submitted = desk.run(desk.bot.door.submit(desk.entry()))
         said = [line for line in log() if "SAFETY_UNKNOWN_ORDER:" in line]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -37,7 +38,7 @@ class Plan:
 
     ahead: dict[str, Fault] = field(default_factory=dict)
     behind: dict[str, Fault] = field(default_factory=dict)
-    placing: list[Callable[[], None]] = field(default_factory=list)
+    placing: list[Callable[[], object]] = field(default_factory=list)
 
     def before(self, call: Call) -> Fault | None:
         return self.ahead.get(call.subject)
@@ -55,12 +56,12 @@ class World:
     faults: Plan
     placed: int = 0
 
-    def place(self, side: OrderSide, kind: OrderType, qty: str | None, **rest: object) -> str:
+    def place(self, side: OrderSide, kind: OrderType, qty: str | None, **rest: Any) -> str:
         at_ms = self.market.clock.now_ms()
         self.placed += 1
         request = OrderRequest(
             f"someone-{self.placed}", "BTCUSDT", side, kind, D(qty) if qty else None, at_ms, at_ms + 5000, **rest
-        )  # type: ignore[arg-type]
+        )
         outcome = asyncio.run(self.market.venue.place(request))
         assert isinstance(outcome, Confirmed), outcome
         return outcome.order.order_id

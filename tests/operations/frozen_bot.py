@@ -19,10 +19,9 @@ from tradectl.domain.order import Outcome, TriggerBy
 from tradectl.domain.position import Side
 from tradectl.domain.signal import Admitted, Signal, Sized
 from tradectl.errors import EntryRefused
-from tradectl.execution import submit
 from tradectl.execution.submit import Door
 from tradectl.sim.embedded import open_existing
-from tradectl.store import lease
+from tradectl.store import intents, lease
 from tradectl.store.database import Database
 
 D = Decimal
@@ -56,14 +55,14 @@ async def main(store: str, exchange: str, where: str) -> None:
     with db.transaction() as conn:
         epoch = lease.acquire(conn, lease.this_holder(), WALL_MS)
     if where == "committing":
-        record = submit.intents.record
+        record = intents.record
 
         def record_and_stop(*args: Any, **rest: Any) -> Any:
             made = record(*args, **rest)
             stop_here()
             return made
 
-        submit.intents.record = record_and_stop  # type: ignore[assignment]
+        intents.record = record_and_stop
     door = Door(
         db,
         StopsBeforeSending(market.venue, where),  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""`killswitch activate` through the real executable: fence, drain, sweep that keeps stops, verify (promises 1, 2, 5)."""
+"""`killswitch activate`, the real executable: fence, drain, sweep that keeps stops, verify (promises 1, 2, 5)."""
 
 from __future__ import annotations
 

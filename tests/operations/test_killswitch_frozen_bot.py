@@ -86,7 +86,7 @@ def test_a_dead_bots_entry_is_settled_in_the_store(acct: Account, frozen: list[F
     assert ran.code == 0, ran.all
     assert in_doubt(acct) == ()
     with acct.db() as db, db.read() as conn:
-        entry = [one for one in intents.latest(conn, None, 5) if one.purpose.value == "entry"][0]
+        entry = next(one for one in intents.latest(conn, None, 5) if one.purpose.value == "entry")
     assert entry.state is IntentState.NOT_PLACED
 
 

@@ -129,6 +129,20 @@ def test_stop_fills_at_the_worse_of_trigger_and_the_next_point_of_the_path() -> 
     assert (bench.fills[-1].price, bench.fills[-1].reason) == (D("96.90"), "stop")  # 97 less 10 bps, down to the tick
 
 
+def test_stop_of_a_short_fills_at_the_worse_price_too() -> None:
+    bench = Bench(rules=Begin(slippage_bps=D(10)))
+    bench.place(SELL, "1", stop="102")
+    bench.bar("100", "103", "99.5", "101")
+    assert bench.fills[-1].price == D("103.11")  # 103 plus 10 bps, up to the tick
+
+
+def test_target_of_a_short_fills_at_its_trigger_and_never_better() -> None:
+    bench = Bench()
+    bench.place(SELL, "1", target="98")
+    bench.bar("97", "97", "96", "96")
+    assert bench.fills[-1].price == D(98)
+
+
 def test_stop_in_a_gap_fills_at_the_open() -> None:
     bench = Bench()
     bench.place(BUY, "1", stop="98")
@@ -149,6 +163,18 @@ def test_reduce_only_market_order_is_cut_to_the_position() -> None:
     fact = order(bench.place(SELL, "3", reduce=True))
     assert (fact.status, fact.qty, fact.filled_qty) == (OrderStatus.FILLED, D(1), D(1))
     assert bench.qty() == 0
+
+
+@pytest.mark.parametrize(("type_", "more"), [(STOP, {"trigger": "98"}), (LIMIT, {"price": "102"})])
+def test_resting_reduce_only_order_is_cut_to_what_is_held_when_it_fills(type_, more) -> None:
+    bench = Bench()
+    bench.place(BUY, "3")
+    fact = order(bench.place(SELL, "3", type_, reduce=True, **more))
+    bench.place(SELL, "2", reduce=True)
+    bench.bar("100", "103", "97", "100")
+    assert bench.qty() == 0
+    ended = bench.ended[fact.order_id]
+    assert (ended.status, ended.qty, ended.filled_qty) == (OrderStatus.FILLED, D(1), D(1))
 
 
 def test_reduce_only_is_refused_when_flat_and_on_the_side_that_adds() -> None:
@@ -339,6 +365,25 @@ def test_an_order_through_flat_opens_the_other_side_with_its_bracket() -> None:
     assert bench.qty() == D(-5)
     assert [(child.parent_id, child.side, child.qty) for child in bench.open] == [(fact.order_id, BUY, D(5))] * 2
     assert bench.state.positions["SOLUSDT"].margin == D(100)
+
+
+def test_turning_round_pays_for_the_new_side_with_the_margin_of_the_old_one() -> None:
+    bench = Bench(leverage="5")
+    bench.place(BUY, "450")  # 9000 of 10000 are margin
+    assert isinstance(bench.place(SELL, "900"), Confirmed)
+    assert bench.qty() == D(-450)
+    assert code(bench.place(BUY, "950")) == "insufficient_margin"
+
+
+def test_a_turn_past_bankruptcy_is_two_fills_and_insures_only_what_closes() -> None:
+    bench = Bench(leverage="20")
+    bench.place(BUY, "10")
+    bench.bar("100", "100", "90", "90", mark=("98", "100"))  # last far below the mark: not liquidated
+    bench.place(SELL, "15")
+    assert [(fill.qty, fill.price) for fill in bench.fills[1:]] == [(D(10), D(95)), (D(5), D(90))]
+    assert bench.qty() == D(-5)
+    assert bench.state.balances["insurance"] == D(-50)
+    assert sum(bench.state.balances.values()) == D(10_000)
 
 
 def test_a_transfer_comes_from_outside_and_never_takes_what_is_in_use() -> None:

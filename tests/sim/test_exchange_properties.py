@@ -58,10 +58,13 @@ class ExchangeMachine(RuleBasedStateMachine):
         liquidity=st.sampled_from([None, D("0.7"), D(20)]),
         slippage=st.sampled_from([D(0), D("1.7")]),
         maker=st.sampled_from([D("0.0002"), D("-0.0001")]),
+        leverage=st.sampled_from([1, 5, 20, 50]),
     )
-    def begin(self, liquidity, slippage, maker) -> None:
+    def begin(self, liquidity, slippage, maker, leverage) -> None:
         state = genesis(Begin(slippage_bps=slippage, maker_fee=maker), INSTRUMENTS, T0)
         self.state = replace(state, settings=replace(state.settings, max_fill_qty_per_point=liquidity))
+        for symbol in SYMBOLS:
+            self.do(SetLeverage(symbol, D(leverage)))
         self.advance([D(0)] * 8, None)
 
     def do(self, op: Op) -> Reply:

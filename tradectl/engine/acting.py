@@ -6,7 +6,7 @@ from tradectl import logs
 from tradectl.domain.intent import entry_drafts, exit_draft
 from tradectl.domain.money import amount, percent, text
 from tradectl.domain.order import Confirmed, Unknown
-from tradectl.domain.signal import Decision, NoSignal, Signal, Sized
+from tradectl.domain.signal import Decision, NoSignal, Signal, Sized, Verdict
 from tradectl.domain.tags import Tag
 from tradectl.engine.bot import Bot
 from tradectl.engine.market import View
@@ -35,11 +35,19 @@ async def enter(bot: Bot, sized: Sized) -> Decision:
             sent.append(await bot.door.submit(draft))
         except EntryRefused as refusal:
             # The fence came down between the gates and the commit: nothing was recorded for this slice.
-            return _decision(sized, "entered" if index else "refused", refusal.code, refusal.what)
+            return _fenced(sized, refusal, sent)
         bot.memory.signalled_ms[symbol] = sent[-1].intent.created_ms
         if not sent[-1].confirmed:
             break
     return _entered(bot, sized, sent)
+
+
+def _fenced(sized: Sized, refusal: EntryRefused, sent: list[Submitted]) -> Decision:
+    symbol = sized.admitted.signal.symbol
+    how = f"cut short after {len(sent)} of {len(sized.slices)} orders" if sent else "refused at the door"
+    _log.emit(Tag.ENTRY, f"entry {how}: {refusal.what}", level=30, symbol=symbol, code=refusal.code, why=refusal.why)
+    verdict = Verdict("intent", False, refusal.what, context=(("symbol", symbol), ("code", refusal.code)))
+    return _decision(sized, "entered" if sent else "refused", refusal.code, refusal.what, verdict)
 
 
 async def _prepare(bot: Bot, sized: Sized) -> str:
@@ -85,7 +93,7 @@ def _entered(bot: Bot, sized: Sized, sent: list[Submitted]) -> Decision:
     return _decision(sized, "entered", "entered", sentence)
 
 
-def _decision(sized: Sized, outcome: str, code: str, sentence: str) -> Decision:
+def _decision(sized: Sized, outcome: str, code: str, sentence: str, *fence: Verdict) -> Decision:
     signal = sized.admitted.signal
     if outcome in ("not_sent", "unknown"):
         _log.emit(Tag.ENTRY, f"entry not completed: {sentence}", level=30, symbol=signal.symbol)
@@ -96,7 +104,7 @@ def _decision(sized: Sized, outcome: str, code: str, sentence: str) -> Decision:
         sentence=sentence,
         candle_open_ms=signal.candle_open_ms,
         signal=signal,
-        verdicts=sized.verdicts,
+        verdicts=(*sized.verdicts, *fence),
         facts=(
             ("qty", text(sized.qty)),
             ("notional", text(sized.notional)),

@@ -15,11 +15,13 @@ from tradectl import logs
 from tradectl.alerts.log_sink import LogSink
 from tradectl.config.schema import Config
 from tradectl.domain.order import TriggerBy
+from tradectl.domain.ports import Clock
 from tradectl.domain.tags import Tag
 from tradectl.engine.bot import Bot
 from tradectl.errors import NotAvailable, StoreMismatch
 from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.submit import Door
+from tradectl.sim.clock import SteppedClock
 from tradectl.sim.embedded import Embedded, open_embedded
 from tradectl.store import emergency, halt, lease, ledger, pointers, session
 from tradectl.store.database import Database
@@ -127,7 +129,7 @@ def _set_aside(path: Path, market: Path, wall_ms: Callable[[], int]) -> None:
                 lease.acquire(conn, lease.this_holder(), wall_ms())
     for old in (path, market, Path(halt.halt_path(str(path))), emergency.path_of(path)):
         if old.exists():
-            old.replace(old.with_name(f"{old.name}.before-{wall_ms()}"))
+            old.replace(old.with_name(f"{old.name}.before"))  # one generation is kept
 
 
 def _leave_pointer(db: Database, stack: ExitStack) -> None:
@@ -188,7 +190,7 @@ def _traded(config: Config, embedded: Embedded, options: RunOptions) -> Config:
 
 def _bot(config: Config, db: Database, embedded: Embedded, epoch: int) -> Bot:
     clock = embedded.clock
-    pace = Pace(config.perps.max_requests_per_second, config.perps.max_requests_per_minute, clock)
+    pace = Pace(config.perps.max_requests_per_second, config.perps.max_requests_per_minute, _pace_clock(embedded))
     venue = PacedVenue(embedded.venue, pace, clock, [float(s) for s in config.execution.read_backoff_seconds])
     door = Door(
         db,
@@ -213,6 +215,13 @@ def _bot(config: Config, db: Database, embedded: Embedded, epoch: int) -> Bot:
         alerts=LogSink(db, config.alerts.per_type_seconds),
         protection=ProtectionRules(config.perps.stop_loss_pct, trigger_by, db.identity.store_tag),
     )
+
+
+def _pace_clock(embedded: Embedded) -> Clock:
+    """The clock that the pace waits on. A stepped market stands still while requests wait their turn, so their waits
+    have a clock of their own: how many requests a start-up took must not move a later order's time (promise 15).
+    """
+    return embedded.clock if embedded.wall else SteppedClock(embedded.host, embedded.clock.wall_ms)
 
 
 def _session(db: Database, options: RunOptions, venue_ms: int, now_ms: int) -> tuple[session.Session, int]:

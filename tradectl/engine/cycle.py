@@ -32,7 +32,8 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
     report = CycleReport(number, snapshot, ingested=[ingested])
 
     # 2. Orders in doubt are asked about, and every position is covered, whatever else is forbidden.
-    await resolve(bot.db, bot.venue, bot.clock, max_skew_ms=bot.config.venue.max_clock_skew_ms)
+    skew_ms = bot.config.venue.max_clock_skew_ms
+    await resolve(bot.db, bot.venue, bot.clock, max_skew_ms=skew_ms, epoch=bot.epoch)
     books = state.load_books(bot, snapshot)
     protected = await protect(
         bot.db, bot.door, snapshot, books.open_trades, dict(bot.instruments), bot.protection, bot.clock.now_ms()

@@ -45,6 +45,7 @@ class Run:
     signals: int = 0
     entries: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
+    held_back: Counter[str] = field(default_factory=Counter)  # cycles that a gate ended before any signal
     equity_start: Decimal | None = None
     venue_from_ms: int = 0
     end_reason: str = ""
@@ -63,8 +64,8 @@ class Run:
             self.venue_from_ms = report.snapshot.at_ms
         for decision in report.decisions:
             self.entries += decision.outcome == "entered"
-            if decision.outcome == "refused" and decision.signal is not None:
-                self.refusals[decision.code] += 1
+            if decision.outcome == "refused":
+                (self.held_back if decision.signal is None else self.refusals)[decision.code] += 1
 
 
 def run(
@@ -162,7 +163,6 @@ async def _attempt(assembled: Assembled, tally: Run) -> bool:
         raise
     except (Busy, StoreUnwritable) as error:
         tally.failed += 1
-        bot.memory.alerts.clear()
         _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"cycle not completed: {error.what}", error=type(error).__name__)
         return False
     except TradectlError:
@@ -170,7 +170,6 @@ async def _attempt(assembled: Assembled, tally: Run) -> bool:
     except Exception as error:
         tally.failed += 1
         tally.faults_in_a_row += 1
-        bot.memory.alerts.clear()
         logs.trace("engine.daemon", f"cycle failed: {type(error).__name__}: {error}")
         if tally.faults_in_a_row >= FAULTS_IN_A_ROW:
             raise ToolError(
@@ -242,6 +241,7 @@ def _finish(assembled: Assembled, tally: Run, log_path: str) -> SessionReport:
         signals=tally.signals,
         trades=tuple(trade for trade in closed if trade.number >= assembled.first_trade_number),
         refusals=tuple(tally.refusals.most_common()),
+        held_back=tuple(tally.held_back.most_common()),
         held=held_positions(snapshot) if snapshot is not None else (),
         latches=active,
         in_doubt=len(doubtful),

@@ -34,7 +34,8 @@ class SessionReport:
     entries: int
     signals: int
     trades: tuple[ClosedTrade, ...]
-    refusals: tuple[tuple[str, int], ...]
+    refusals: tuple[tuple[str, int], ...]  # (gate, real signals it refused)
+    held_back: tuple[tuple[str, int], ...]  # (gate, decisions it ended before any signal)
     held: tuple[HeldPosition, ...]
     latches: tuple[Latch, ...]
     in_doubt: int

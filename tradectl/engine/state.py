@@ -59,7 +59,8 @@ async def take_in(bot: Bot, snapshot: Snapshot) -> tuple[Snapshot, Ingested]:
             break
         taken = await ingest(bot.db, bot.venue, bot.venue.currency, cursor)
         bot.memory.last_ingest_ms = snapshot.at_ms
-        bot.memory.cursor = taken.cursor
+        # Account events are some of the venue's events: up to the snapshot all of them are in now.
+        bot.memory.cursor = max(taken.cursor, snapshot.event_seq)
         merged = _merge(merged, taken)
         if bot.memory.cursor <= snapshot.event_seq:
             break
@@ -127,7 +128,8 @@ def account_context(bot: Bot, snapshot: Snapshot, books: Books) -> AccountContex
                 pending_margin=context.pending_margin + entry.margin,
                 pending_symbols=context.pending_symbols | {entry.symbol},
             )
-    return replace(context, in_doubt=in_doubt)
+    unseen = len(context.pending_symbols)  # the ledger counts them once they fill
+    return replace(context, in_doubt=in_doubt, session_entries=context.session_entries + unseen)
 
 
 def _reserved(conn: Connection, doubtful: tuple[Intent, ...]) -> tuple[Reserved, ...]:

@@ -71,12 +71,13 @@ def warnings(bot: Bot, verdicts: tuple[Verdict, ...], symbol: str) -> None:
     for verdict in verdicts:
         if not verdict.passed or verdict.tag is None:
             continue
-        if verdict.tag is Tag.SAFETY_DAILY_LOSS_WARNING:
+        once_a_day = verdict.tag is Tag.SAFETY_DAILY_LOSS_WARNING
+        if once_a_day:
             day = day_of(bot.clock.now_ms())
             if bot.memory.warned_day == day:
                 continue
             bot.memory.warned_day = day
-        _say(bot, symbol, verdict, force=False)
+        _say(bot, symbol, verdict, force=once_a_day)
 
 
 def _say(bot: Bot, symbol: str, verdict: Verdict, *, force: bool) -> None:
@@ -134,10 +135,11 @@ def summary(bot: Bot, report: CycleReport) -> None:
         _log.emit(Tag.SAFETY_RATE_LIMIT, sentence, level=20, throttled_ms=report.throttled_ms)
     try:
         fields = summary_fields(bot, report)
+        sentence = _in_words(bot, report)
     except Exception as error:
         _log.emit(Tag.CYCLE_SUMMARY_FAILED, f"{type(error).__name__}: {error}", cycle=report.number)
         return
-    _log.emit(Tag.CYCLE_SUMMARY, _in_words(bot, report), fields)
+    _log.emit(Tag.CYCLE_SUMMARY, sentence, fields)
 
 
 def summary_fields(bot: Bot, report: CycleReport) -> dict[str, object]:

@@ -20,7 +20,7 @@ from tradectl.domain.position import Coverage, PositionFact, Protection, Side, c
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
 from tradectl.execution.submit import Door
-from tradectl.store import ledger, outbox
+from tradectl.store import cycles, ledger, outbox
 from tradectl.store.database import Database
 
 _log = logs.get("execution.protect")
@@ -137,7 +137,9 @@ def _begin_naked_spell(
     """Measures how long a position is naked, and says so the first time it is seen."""
     if trade is not None and trade.naked_since_ms is not None:
         return trade
-    since = trade.opened_ms if trade is not None and trade.naked_ms == 0 else now_ms
+    with db.read() as conn:  # at the last complete cycle it was looked at, and not naked yet
+        seen_ms = cycles.progress(conn).venue_ms
+    since = max(trade.opened_ms, min(seen_ms, now_ms)) if trade is not None else now_ms
     sentence = (
         f"{position.side.value} {text(abs(position.qty))} {position.symbol} is {cover.protection.value}: "
         f"stops cover {text(cover.covered_qty)}"

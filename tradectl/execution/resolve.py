@@ -36,22 +36,38 @@ class Resolution:
 
 def adopt_doubt(db: Database, clock: Clock, *, reason: str) -> tuple[Intent, ...]:
     """Start-up: whatever is RECORDED or SENT becomes UNKNOWN, with its symbol blocked (promise 1)."""
+    return _adopt(db, clock, reason=reason)
+
+
+def _left_open(intent: Intent, epoch: int | None) -> bool:
+    return intent.state is not IntentState.UNKNOWN and epoch in (None, intent.epoch)
+
+
+def _adopt(db: Database, clock: Clock, *, reason: str, epoch: int | None = None) -> tuple[Intent, ...]:
+    """Every intent in doubt, those of this epoch (None: of all) as UNKNOWN now."""
     with db.transaction() as conn:
-        found = intents.in_doubt(conn)
-        for intent in found:
-            if intent.state is not IntentState.UNKNOWN:
+        for intent in intents.in_doubt(conn):
+            if _left_open(intent, epoch):
                 unknown = intents.advance(conn, intent.number, IntentState.UNKNOWN, at_ms=clock.now_ms(), detail=reason)
                 block_symbol(conn, unknown, clock.wall_ms(), clock.now_ms(), reason)
-        return found
+        return intents.in_doubt(conn)
 
 
 async def resolve(
-    db: Database, venue: Venue, clock: Clock, *, max_skew_ms: int, actor: str = "bot"
+    db: Database, venue: Venue, clock: Clock, *, max_skew_ms: int, actor: str = "bot", epoch: int = 0
 ) -> tuple[Resolution, ...]:
-    """One pass over every UNKNOWN intent. Unreadable sources leave it as it is; nothing is raised for them."""
+    """One pass over every UNKNOWN intent. Unreadable sources leave it as it is; nothing is raised for them.
+
+    epoch: the caller's own lease. It has nothing under way while it asks, so what it left RECORDED or SENT (the store
+    failed once the request had left) is in doubt as well. 0: judge UNKNOWN ones alone.
+    """
     with db.read() as conn:
-        doubtful = [intent for intent in intents.in_doubt(conn) if intent.state is IntentState.UNKNOWN]
-    if not doubtful:
+        found = intents.in_doubt(conn)
+        blocked = any(latch.name is LatchName.UNKNOWN_ORDER for latch in latches.active(conn))
+    if epoch and any(_left_open(intent, epoch) for intent in found):
+        found = _adopt(db, clock, reason="its outcome could not be recorded", epoch=epoch)
+    doubtful = [intent for intent in found if intent.state is IntentState.UNKNOWN]
+    if not doubtful and not blocked:
         return ()
     results = []
     for intent in doubtful:

@@ -43,7 +43,7 @@ class Books:
     @classmethod
     def must_open(cls, ref: StoreRef) -> Books:
         """For what cannot be done without the store. Raises StoreMissing and its kin, StoreBusy."""
-        return cls(ref.path, open_store(ref))
+        return cls(ref.path.resolve(), open_store(ref))
 
     @classmethod
     def open_for_exit(cls, ref: StoreRef) -> Books:
@@ -54,7 +54,7 @@ class Books:
         try:
             return cls.must_open(ref)
         except (StoreBusy, StoreUnwritable, StoreDamaged) as error:
-            return cls(ref.path, None, error.what)
+            return cls(ref.path.resolve(), None, error.what)
 
     def close(self) -> None:
         if self.db is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tradectl.domain.fill import Fill
 from tradectl.domain.instrument import Instrument
 from tradectl.domain.ledger import OpenTrade, book_fill
-from tradectl.domain.money import ONE, ZERO, text
+from tradectl.domain.money import ONE, ZERO, divide, text
 from tradectl.domain.position import Lot, PositionFact
 from tradectl.domain.snapshot import Snapshot
 from tradectl.errors import Busy, ExitCode, Refused, StoreRefused, UsageError
@@ -162,7 +162,7 @@ async def apply(books: Books, desk: Desk, planned: ClosePlan, *, reason: str, ac
         reduced=reduced,
         cancelled=cancelled,
         fills=len(fills),
-        average_price=sum((fill.qty * fill.price for fill in fills), ZERO) / sold if sold else None,
+        average_price=divide(sum((fill.qty * fill.price for fill in fills), ZERO), sold) if sold else None,
         realised=realised,
         fees=fees,
         recorded_in="",

@@ -39,6 +39,7 @@ class RunRequest:
     store: Path | None
     verbose: int
     console: TextIO
+    colour: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class RunPlan:
     resolved: Resolved
     options: RunOptions
     console: TextIO
+    colour: bool
     level: str
 
 
@@ -78,7 +80,9 @@ def plan(request: RunRequest) -> RunPlan:
         fresh=request.fresh,
         config_digest=resolved.digest,
     )
-    return RunPlan(resolved, options, request.console, "DEBUG" if request.verbose else resolved.config.log.level)
+    return RunPlan(
+        resolved, options, request.console, request.colour, "DEBUG" if request.verbose else resolved.config.log.level
+    )
 
 
 def apply(planned: RunPlan) -> SessionReport:
@@ -91,6 +95,7 @@ def apply(planned: RunPlan) -> SessionReport:
         level=planned.level,
         fmt=config.log.format,
         console=planned.console,
+        colour=planned.colour,
         now_ms=clock,
         redact=redact,
     )

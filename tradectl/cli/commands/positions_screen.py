@@ -101,9 +101,11 @@ def closed(screen: Screen, done: Closed) -> None:
         screen.text(f"  {done.reduced.problem}", "bad")
     if done.fills:
         currency = done.plan.currency
+        count = "1 fill" if done.fills == 1 else f"{done.fills} fills"
+        average = text(done.average_price) if done.average_price is not None else "-"
         screen.text(
-            f"{done.fills} fills at {text(done.average_price.normalize()) if done.average_price else '-'}: "
-            f"P&L {amount(done.realised, currency)} − fees {amount(done.fees, currency)} = {amount(done.net, currency)}"
+            f"{count} at {average}: P&L {amount(done.realised, currency)} "
+            f"− fees {amount(done.fees, currency)} = {amount(done.net, currency)}"
         )
     for one in done.cancelled:
         screen.text(f"{one.result}: {one.order.order_id} ({one.why})")

@@ -75,6 +75,7 @@ def run(
         store=inv.state,
         verbose=inv.verbose,
         console=inv.stderr if inv.json else inv.stdout,
+        colour=inv.color,
     )
     run_report.show(inv, operation.apply(operation.plan(request)))
     return ExitCode.OK

@@ -42,7 +42,8 @@ def _draw(screen: Screen, report: SessionReport) -> None:
                 f"{report.entries} entries from {report.signals} signals",
             ),
             ("net P&L", _toned(report)),
-            ("refused", ", ".join(f"{code} ×{count}" for code, count in report.refusals) or "no signal was refused"),
+            ("refused", _counted(report.refusals, "signals") or "no signal"),
+            ("held back", _counted(report.held_back, "cycles") or "no cycle"),
         ]
     )
     if report.trades:
@@ -59,6 +60,10 @@ def _draw(screen: Screen, report: SessionReport) -> None:
     if report.in_doubt:
         screen.text(f"{report.in_doubt} orders are in doubt; the next start asks the venue about them", "bad")
     _next(screen, report)
+
+
+def _counted(counts: tuple[tuple[str, int], ...], of_what: str) -> str:
+    return ", ".join(f"{code} ({count} {of_what if count > 1 else of_what[:-1]})" for code, count in counts)
 
 
 def _toned(report: SessionReport) -> Cell:
