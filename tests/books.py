@@ -83,6 +83,19 @@ def compare(store_path: Path, *, start_balance: Decimal = Decimal(10_000)) -> Co
         db.close()
 
 
+def standing(store_path: Path) -> tuple[str, ...]:
+    """What must hold at any instant, that of a crash included: orders and intents match, and nothing is naked."""
+    db = Database.open(store_path, expect=None, readonly=True)
+    host = FileHost.open(exchange_of(store_path))
+    try:
+        with db.read() as conn:
+            recorded = intents.latest(conn, None, 10_000_000)
+        return (*_orders(host, recorded), *_protection(host))
+    finally:
+        host.close()
+        db.close()
+
+
 def _money(host: FileHost, totals: ledger.LedgerTotals, start_balance: Decimal) -> Iterator[str]:
     wallet = host.state.balances["trader"]
     ours = start_balance + totals.gross - totals.fees + totals.funding

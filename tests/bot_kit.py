@@ -47,7 +47,7 @@ WALL_MS = 1_760_000_000_000
 FLAT = ("100", "100.1", "99.9", "100")  # open, high, low, close
 UP = ("100", "100.6", "99.9", "100.5")  # after flat candles: the fast average crosses above the slow one
 CALM = ("100.5", "100.6", "100.4", "100.5")  # after UP: neither stop nor target
-CRASH = ("100.5", "100.6", "98", "98.5")  # through a stop 1% below
+CRASH = ("100.5", "100.6", "99.5", "99.6")  # just through a stop 1% below the entry
 RALLY = ("100.5", "104", "100.4", "103.5")  # through a target 2% above
 SAG = ("100.5", "100.6", "99.6", "99.7")  # not to the stop; a few of them turn the averages round
 
@@ -285,7 +285,7 @@ def lines(rig_: Rig, folder: Path, *, level: str = "DEBUG", fmt: str = "text") -
     """The bot's own log file while the block lasts; call it for the lines so far."""
     path = folder / "logs" / "trading.log"
     close = logs.set_up(
-        path=path, level=level, fmt=fmt, console=io.StringIO(), now_ms=rig_.bot.clock.now_ms, redact=lambda text: text
+        path=path, level=level, fmt=fmt, console=io.StringIO(), colour=False, now_ms=rig_.bot.clock.now_ms, redact=lambda text: text
     )
     try:
         yield lambda: path.read_text(encoding="utf-8").splitlines()

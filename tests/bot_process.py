@@ -66,14 +66,22 @@ class BotDesk:
     """One folder with everything a bot needs; every path in it is relative, so that a copy of it is the same desk."""
 
     folder: Path
+    durable: bool = False  # a killed process loses nothing without fsync; only a power cut would
 
     @classmethod
     def make(
-        cls, folder: Path, *, bars: int = 0, seed: int = 1, early_exit: bool = False, more: str = ""
+        cls,
+        folder: Path,
+        *,
+        bars: int = 0,
+        seed: int = 1,
+        early_exit: bool = False,
+        more: str = "",
+        durable: bool = False,
     ) -> BotDesk:
         """`more` is YAML after the last line of the config. bars=0: no market file, prices are generated."""
         folder.mkdir(parents=True, exist_ok=True)
-        desk = cls(folder)
+        desk = cls(folder, durable)
         written = CONFIG.format(early_exit=str(early_exit).lower(), more=more)
         (folder / "config.yaml").write_text(written, encoding="utf-8")
         if bars:
@@ -91,7 +99,8 @@ class BotDesk:
     def argv(self, *args: str) -> list[str]:
         """The arguments of `run` after the program's name."""
         replay = ["--replay", self.market.name, "--speed", "max"] if self.market.exists() else []
-        return ["--config", "config.yaml", "--state", self.store.name, "run", "--mode", "paper", *replay, *args]
+        fsync = [] if self.durable else ["--no-fsync"]
+        return ["--config", "config.yaml", "--state", self.store.name, "run", "--mode", "paper", *replay, *fsync, *args]
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "PYTHONPATH": str(REPO), "XDG_STATE_HOME": str(self.folder / "xdg"), "NO_COLOR": "1"}

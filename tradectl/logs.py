@@ -163,7 +163,7 @@ def set_up(
     level: str,
     fmt: str,
     console: TextIO | None,
-    colour: bool,
+    colour: bool = False,
     now_ms: Callable[[], int],
     redact: Callable[[str], str],
     quiet_below: int = logging.INFO,

@@ -19,7 +19,7 @@ sim:
 def make_desk(tmp_path: Path) -> Callable[..., BotDesk]:
     """make_desk(name, bars=..., seed=...): a desk in a folder of its own."""
 
-    def make(name: str, *, bars: int, seed: int) -> BotDesk:
-        return BotDesk.make(tmp_path / name, bars=bars, seed=seed, early_exit=True, more=SLICED)
+    def make(name: str, *, bars: int, seed: int, durable: bool = False) -> BotDesk:
+        return BotDesk.make(tmp_path / name, bars=bars, seed=seed, early_exit=True, more=SLICED, durable=durable)
 
     return make

@@ -22,7 +22,7 @@ NOT_COMPARED = {
     "intents": {"epoch"},
     "latches": {"set_at_ms"},
     "progress": {"wall_ms", "summary"},
-    "journal": {"seq", "prev_hash", "hash"},
+    "journal": {"seq", "prev_hash", "hash", "body"},  # the body is shown without its epoch
     "outbox": {"delivered_ms"},
 }
 
@@ -37,6 +37,7 @@ def store_tables(store: Path, tables: tuple[str, ...]) -> dict[str, Rows]:
             # leases and sessions begin and end with processes; their rows are the only ones a restart adds
             apart = " WHERE kind <> 'session' AND subject <> 'lease'" if table == "journal" else ""
             order = "seq" if table == "journal" else "1"
+            kept += ["json_remove(body, '$.epoch')"] if table == "journal" else []
             query = f"SELECT {', '.join(kept)} FROM {table}{apart} ORDER BY {order}"
             found[table] = conn.execute(query).fetchall()
     return found

@@ -17,6 +17,7 @@ from tradectl.domain.order import BracketLeg, OrderFact, OrderRequest, OrderSide
 from tradectl.domain.position import Protection, Side, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import LatchName
+from tradectl.execution.ingest import ingest
 from tradectl.execution.protect import Protected, protect, stop_price
 from tradectl.sim.faults import DropRequest, Refuse
 from tradectl.sim.ops import CancelOrder, PlaceOrder
@@ -195,8 +196,6 @@ def test_an_entry_whose_stop_never_came_is_naked_since_its_opening(tmp_path):
         desk.run(desk.bot.door.submit(desk.entry()))
         opened = desk.bot.clock.now_ms()
         strip(desk)
-        from tradectl.execution.ingest import ingest
-
         desk.run(ingest(desk.db, desk.bot.venue, "USDT"))
         desk.run(desk.bot.clock.sleep(3))
         desk.plan.before_faults["place"] = [DropRequest()]

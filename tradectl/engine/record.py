@@ -10,6 +10,7 @@ from tradectl.domain.candle import day_start_ms
 from tradectl.domain.money import ZERO, amount, text
 from tradectl.domain.risk_state import RiskState
 from tradectl.domain.signal import Decision
+from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
 from tradectl.engine import limits_view, state
 from tradectl.engine.bot import Bot
@@ -53,6 +54,15 @@ def save(bot: Bot, report: CycleReport, books: state.Books, looked: Iterable[Vie
     bot.alerts.drain(bot.clock.now_ms())
 
 
+def first_counters(bot: Bot, snapshot: Snapshot) -> None:
+    """An account seen for the first time is counted from before the first order of ours, its fee included."""
+    with bot.db.transaction() as conn:
+        if risk.load(conn) is None:
+            counters = state.moved_on(None, snapshot, ZERO)
+            risk.save(conn, counters)
+            _say_day(bot, counters)
+
+
 def _save_risk(bot: Bot, conn: Connection, report: CycleReport) -> RiskState:
     """Moves the stored counters on: read again here, so that an operator's reset under a running bot stands."""
     stored = risk.load(conn)
@@ -63,17 +73,21 @@ def _save_risk(bot: Bot, conn: Connection, report: CycleReport) -> RiskState:
     if bot.memory.warned_day == counters.day:
         counters = replace(counters, daily_warned=True)
     if stored is None or stored.day != counters.day:
-        estimated = " (estimated: the bot was not running at midnight)" if counters.day_start_estimated else ""
-        equity = amount(counters.day_start_equity, bot.venue.currency)
-        _log.emit(
-            Tag.SAFETY_DAILY_LOSS,
-            f"daily loss tracking starts for {counters.day} with {equity}{estimated}",
-            level=20,
-            day=counters.day,
-        )
+        _say_day(bot, counters)
     if counters != stored:
         risk.save(conn, counters)
     return counters
+
+
+def _say_day(bot: Bot, counters: RiskState) -> None:
+    estimated = " (estimated: the bot was not running at midnight)" if counters.day_start_estimated else ""
+    equity = amount(counters.day_start_equity, bot.venue.currency)
+    _log.emit(
+        Tag.SAFETY_DAILY_LOSS,
+        f"daily loss tracking starts for {counters.day} with {equity}{estimated}",
+        level=20,
+        day=counters.day,
+    )
 
 
 def _journal_refusals(conn: Connection, at_ms: int, made: Iterable[Decision]) -> None:

@@ -11,7 +11,7 @@ from tradectl.domain.candle import utc_text
 from tradectl.domain.intent import Purpose
 from tradectl.domain.money import amount, text
 from tradectl.domain.tags import Tag
-from tradectl.engine import state, telling
+from tradectl.engine import record, state, telling
 from tradectl.engine.bot import Bot
 from tradectl.errors import VenueUnreachable
 from tradectl.execution.observe import observe
@@ -65,6 +65,7 @@ async def recover(bot: Bot) -> bool:
         _log.emit(Tag.SAFETY_RECON_BLOCK, f"no entries until the venue was read: {error.what}")
         return False
     bot.memory.clock_skew_ms = skew_ms
+    record.first_counters(bot, snapshot)
     books = state.load_books(bot, snapshot)
     for symbol, sentence in books.disagreements.items():
         said = f"Reconciliation guard activated: {sentence}. New entries will be blocked until they agree."

@@ -1,0 +1,114 @@
+"""A crash between any two commits, of the store or of the exchange, costs no order, no fill and no protection.
+
+The window holds entries in slices, a stop-out and a target. A bot is killed in it at the chosen step; the one after it
+must end the window with books that agree. It may have lost the rest of the entry it died in, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from books import compare, standing
+from bot_process import BotDesk
+from tables import LEDGER, Rows, differences, sound, store_tables
+
+from tradectl.store.database import Database
+
+MakeDesk = Callable[..., BotDesk]
+SEED = 3
+BEFORE = 40  # cycles before the window: enough history for signals
+WINDOW = 30
+HERE = Path(__file__).parent
+
+
+def window(make_desk: MakeDesk) -> BotDesk:
+    desk = make_desk("base", bars=BEFORE + WINDOW, seed=SEED)
+    desk.run_well("--cycles", str(BEFORE))
+    return desk
+
+
+def crash(base: BotDesk, work: Path, steps: Sequence[str]) -> dict[str, list[tuple[int, int]]]:
+    """{name: (steps taken, exit code) of each bot}; see crash_at.py."""
+    done = subprocess.run(
+        [sys.executable, str(HERE / "crash_at.py"), str(base.folder), str(work), *steps],
+        input=json.dumps(base.argv()),
+        env=base.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    return {row["name"]: [(taken, code) for taken, code in row["bots"]] for row in rows}
+
+
+def not_placed(store: Path) -> int:
+    with Database.open(store, expect=None, readonly=True) as db, db.read() as conn:
+        return int(conn.execute("SELECT count(*) FROM intents WHERE state = 'not_placed'").fetchone()[0])
+
+
+def open_questions(store: Path) -> Rows:
+    """Intents still in doubt, and latches left standing."""
+    with Database.open(store, expect=None, readonly=True) as db, db.read() as conn:
+        doubts = conn.execute(
+            "SELECT client_id, state FROM intents WHERE state IN ('recorded', 'sent', 'unknown')"
+        ).fetchall()
+        return [*doubts, *conn.execute("SELECT name, scope FROM latches").fetchall()]
+
+
+def check(work: Path, ran: dict[str, list[tuple[int, int]]], reference: dict[str, Rows]) -> int:
+    """Every crashed run came to a sound end; how many of them are bit for bit the run without a crash."""
+    same = 0
+    for name, bots in ran.items():
+        store = work / name / "bot.db"
+        assert [code for _, code in bots] == [-9] * (len(bots) - 1) + [0], (name, bots)
+        assert compare(store).differences == (), name
+        assert standing(store) == (), name
+        assert open_questions(store) == [], name
+        sound(store)
+        differs = differences(reference, store_tables(store, LEDGER))
+        assert not differs or not_placed(store), f"crash at {name}: {differs}"
+        same += not differs
+    return same
+
+
+def reference_run(base: BotDesk, work: Path) -> tuple[int, dict[str, Rows]]:
+    """The window without a crash: how many steps it has, and its ledger. It must be worth crashing in."""
+    [(steps, code)] = crash(base, work, ["0"])["0"]
+    store = work / "0" / "bot.db"
+    assert code == 0
+    tables = store_tables(store, LEDGER)
+    before = len(store_tables(base.store, ("trades",))["trades"])
+    reasons = {row[12] for row in tables["trades"][before:]}
+    assert {"stop", "target"} <= reasons, reasons
+    return steps, tables
+
+
+def test_crash_at_steps_all_over_a_window_with_entry_stop_and_target(make_desk: MakeDesk, tmp_path: Path) -> None:
+    base = window(make_desk)
+    steps, reference = reference_run(base, tmp_path / "whole")
+    chosen = [str(step) for step in range(1, steps + 1, 7)]
+    ran = crash(base, tmp_path / "crashed", chosen)
+    same = check(tmp_path / "crashed", ran, reference)
+    assert same > len(chosen) // 2, "a crash outside of an entry must change nothing"
+
+
+def test_crash_again_while_recovering_from_a_crash(make_desk: MakeDesk, tmp_path: Path) -> None:
+    base = window(make_desk)
+    steps, reference = reference_run(base, tmp_path / "whole")
+    chosen = [f"{first}.{second}" for first in range(4, steps, steps // 4) for second in (1, 4, 7, 10)]
+    check(tmp_path / "crashed", crash(base, tmp_path / "crashed", chosen), reference)
+
+
+@pytest.mark.slow
+def test_crash_at_every_step_of_the_window(make_desk: MakeDesk, tmp_path: Path) -> None:
+    base = window(make_desk)
+    steps, reference = reference_run(base, tmp_path / "whole")
+    ran = crash(base, tmp_path / "crashed", [str(step) for step in range(1, steps + 1)])
+    assert len(ran) == steps
+    assert check(tmp_path / "crashed", ran, reference) > steps // 2
