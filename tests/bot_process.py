@@ -98,7 +98,7 @@ class BotDesk:
 
     def argv(self, *args: str) -> list[str]:
         """The arguments of `run` after the program's name."""
-        replay = ["--replay", self.market.name, "--speed", "max"] if self.market.exists() else []
+        replay = ["--replay", self.market.name] if self.market.exists() else []  # as fast as it can, unless told
         fsync = [] if self.durable else ["--no-fsync"]
         return ["--config", "config.yaml", "--state", self.store.name, "run", "--mode", "paper", *replay, *fsync, *args]
 
@@ -180,11 +180,12 @@ class RunningBot:
         """kill -9. True when it was still running, False when it had ended by itself."""
         if self.process.poll() is None:
             self.process.kill()
-        code = self.end()
         assert self.process.stdout is not None
-        self.process.stdout.close()
-        self._complaints.close()
-        return code == -signal.SIGKILL
+        if not self.process.stdout.closed:
+            self.end()
+            self.process.stdout.close()
+            self._complaints.close()
+        return self.process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
 
     def said(self) -> str:
         """The end of what it printed, and its complaints."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 from books import compare
 from bot_process import BotDesk
+from crashing import crash
 from tables import LEDGER, differences, exchange_history, sound, store_tables, whole
 
 MakeDesk = Callable[..., BotDesk]
@@ -44,22 +46,28 @@ def test_runs_of_a_few_cycles_each_leave_the_ledger_of_one_long_run(make_desk: M
     assert compare(short.store).differences == ()
 
 
-def test_killed_after_a_cycle_everything_goes_on_as_if_it_had_not_been(make_desk: MakeDesk) -> None:
-    whole_run, killed = make_desk("whole", bars=BARS, seed=SEED), make_desk("killed", bars=BARS, seed=SEED)
-    whole_run.run_well()
+def test_killed_between_two_cycles_everything_goes_on_as_if_it_had_not_been(
+    make_desk: MakeDesk, tmp_path: Path
+) -> None:
+    desk = make_desk("desk", bars=BARS, seed=SEED)
     moments = random.Random(SEED)
-    kills = 0
-    while True:
-        # Paced, so that the kill falls into the pause after the cycle and not into the next one.
-        bot = killed.start("--cycles", "100000", "--speed", "6000")
-        with bot:
-            for _ in range(moments.randint(1, 45)):
-                if not any("CYCLE_SUMMARY" in line for line in bot.read()):
-                    break
-        if bot.process.returncode == 0:
-            break
-        kills += 1
-    assert kills >= 5
-    assert differences(whole(whole_run.store), whole(killed.store)) == []
-    assert compare(killed.store).differences == ()
-    sound(killed.store)
+    chosen = ["0", *(".".join(f"c{moments.randint(1, 70)}" for _ in range(3)) for _ in range(4)), ".".join(["c1"] * 9)]
+    ran = crash(desk, tmp_path / "killed", chosen)
+    reference = whole(tmp_path / "killed" / "0" / "bot.db")
+    for name in chosen[1:]:
+        store = tmp_path / "killed" / name / "bot.db"
+        assert [code for _, code in ran[name]] == [-9] * name.count("c") + [0], ran[name]
+        assert differences(reference, whole(store)) == [], name
+        assert compare(store).differences == ()
+        sound(store)
+
+
+def test_executable_killed_after_its_cycle_goes_on_in_the_same_session(make_desk: MakeDesk) -> None:
+    long, killed = make_desk("long", bars=40, seed=SEED), make_desk("killed", bars=40, seed=SEED)
+    long.run_well()
+    for _ in range(3):
+        with killed.start("--speed", "60") as bot:  # five seconds between two cycles: killed long before the next
+            bot.wait_for("CYCLE_SUMMARY")
+            assert bot.kill()
+    killed.run_well()
+    assert differences(whole(long.store), whole(killed.store)) == []

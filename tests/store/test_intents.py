@@ -104,16 +104,14 @@ def test_order_id_once_known_is_kept(db: Database) -> None:
     with db.transaction() as conn:
         intents.advance(conn, number, IntentState.SENT, at_ms=20, order_id="o-9")
         intents.advance(conn, number, IntentState.CONFIRMED, at_ms=21)
-    found = intents.by_order_id(db.conn, "o-9")
+    found = intents.get(db.conn, number)
     assert found is not None
-    assert found.number == number
+    assert found.order_id == "o-9"
 
 
-def test_in_doubt_and_open_entries_follow_the_state(db: Database) -> None:
+def test_what_is_in_doubt_follows_the_state(db: Database) -> None:
     first, second = record(db), record(db, exit_draft("BTCUSDT", Side.LONG, Decimal(1), "x"))
     assert [intent.number for intent in intents.in_doubt(db.conn)] == [1, 2]
-    assert [intent.number for intent in intents.entries_open(db.conn, "BTCUSDT")] == [1]
-    assert intents.entries_open(db.conn, "ETHUSDT") == ()
     with db.transaction() as conn:
         intents.advance(conn, first.number, IntentState.NOT_PLACED, at_ms=1)
         intents.advance(conn, second.number, IntentState.UNKNOWN, at_ms=1)

@@ -95,17 +95,14 @@ def test_operator_resets_of_a_session(db: Database) -> None:
     assert session.current(db.conn) == session.Session(1, "paper", "d", 70, 80, 0)
 
 
-def test_progress_candles_and_summary(db: Database) -> None:
+def test_progress_and_candles(db: Database) -> None:
     assert cycles.progress(db.conn) == cycles.Progress(0, 0, 0)
-    assert cycles.last_summary(db.conn) == {}
     with db.transaction() as conn:
         cycles.save_progress(conn, cycles.Progress(3, 4, 5))
         cycles.set_processed(conn, "BTCUSDT", 6)
         cycles.set_processed(conn, "BTCUSDT", 7)
-        cycles.save_summary(conn, {"cycle": 3, "state": "NORMAL"})
     assert cycles.progress(db.conn) == cycles.Progress(3, 4, 5)
     assert cycles.processed(db.conn) == {"BTCUSDT": 7}
-    assert cycles.last_summary(db.conn) == {"cycle": 3, "state": "NORMAL"}
 
 
 def test_limits_are_replaced_and_keep_their_order(db: Database) -> None:

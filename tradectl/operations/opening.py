@@ -131,17 +131,6 @@ def open_venue(store_path: Path, identity: Identity) -> Desk:
     return Desk(embedded.venue, embedded.clock)
 
 
-@contextmanager
-def opened_venue(store_path: Path, identity: Identity) -> Iterator[Desk]:
-    import asyncio
-
-    desk = open_venue(store_path, identity)
-    try:
-        yield desk
-    finally:
-        asyncio.run(desk.venue.close())
-
-
 def _configured(config: tuple[Path, ...], looked: list[str]) -> tuple[StoreRef, ...]:
     from tradectl.config.load import load
 

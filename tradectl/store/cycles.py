@@ -1,13 +1,9 @@
-"""How far the bot has come: its last complete cycle, the last candle processed per symbol, the last summary."""
+"""How far the bot has come: its last complete cycle, and the last candle processed per symbol."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from tradectl.store import encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +37,3 @@ def set_processed(conn: sqlite3.Connection, symbol: str, open_ms: int) -> None:
         " ON CONFLICT (symbol) DO UPDATE SET open_ms = excluded.open_ms",
         (symbol, open_ms),
     )
-
-
-def save_summary(conn: sqlite3.Connection, summary: Mapping[str, object]) -> None:
-    conn.execute("UPDATE progress SET summary = ? WHERE id = 1", (encoding.dump(summary),))
-
-
-def last_summary(conn: sqlite3.Connection) -> dict[str, Any]:
-    """The last cycle's summary as it was saved; empty before the first."""
-    summary: dict[str, Any] = encoding.load(conn.execute("SELECT summary FROM progress WHERE id = 1").fetchone()[0])
-    return summary

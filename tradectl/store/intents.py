@@ -151,21 +151,9 @@ def by_client_id(conn: sqlite3.Connection, client_id: str) -> Intent | None:
     return _one(conn.execute(f"{_SELECT} WHERE client_id = ?", (client_id,)))
 
 
-def by_order_id(conn: sqlite3.Connection, order_id: str) -> Intent | None:
-    """The intent whose order has this venue id (cancels, which name another's order, apart)."""
-    return _one(
-        conn.execute(f"{_SELECT} WHERE order_id = ? AND purpose <> 'cancel' ORDER BY number LIMIT 1", (order_id,))
-    )
-
-
 def in_doubt(conn: sqlite3.Connection) -> tuple[Intent, ...]:
     """Every intent that the venue may or may not have, oldest first."""
     return _all(conn.execute(f"{_SELECT} WHERE {_IN_DOUBT} ORDER BY number"))
-
-
-def entries_open(conn: sqlite3.Connection, symbol: str) -> tuple[Intent, ...]:
-    """The entries of one symbol whose outcome is not known yet, oldest first."""
-    return tuple(intent for intent in in_doubt(conn) if intent.symbol == symbol and intent.purpose is Purpose.ENTRY)
 
 
 def latest(conn: sqlite3.Connection, symbol: str | None, limit: int) -> list[Intent]:

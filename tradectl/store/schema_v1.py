@@ -238,8 +238,7 @@ TABLES: tuple[str, ...] = (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         cycle INTEGER NOT NULL CHECK (cycle >= 0),
         venue_ms INTEGER NOT NULL,
-        wall_ms INTEGER NOT NULL,
-        summary TEXT NOT NULL DEFAULT '{}'
+        wall_ms INTEGER NOT NULL
     ) STRICT
     """,
     "CREATE TABLE processed (symbol TEXT PRIMARY KEY, open_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID",
