@@ -75,10 +75,10 @@ class TextFormatter(logging.Formatter):
         head = f"{utc_text(self._now_ms())} {record.levelname} {record.name}"
         kind = getattr(record, "alert", "")
         if kind:
-            line = f"{head} ALERT[{kind}]: {record.getMessage()} | context={getattr(record, 'context_json', '{}')}"
+            line = f"{head} ALERT[{kind}]: {_sentence(record)} | context={getattr(record, 'context_json', '{}')}"
         else:
             tag, context = _parts(record)
-            line = f"{head} {tag}: {record.getMessage()}" if tag else f"{head} {record.getMessage()}"
+            line = f"{head} {tag}: {_sentence(record)}" if tag else f"{head} {_sentence(record)}"
             if context:
                 line += " | " + " ".join(f"{key}={_plain(value)}" for key, value in context.items())
         if record.exc_info:
@@ -107,7 +107,7 @@ class TerminalFormatter(TextFormatter):
         tag, context = _parts(record)
         kind = getattr(record, "alert", "")
         name = f"ALERT[{kind}]" if kind else tag
-        line = f"{utc_text(self._now_ms())[5:16].replace('T', ' ')} {name}: {record.getMessage()}"
+        line = f"{utc_text(self._now_ms())[5:16].replace('T', ' ')} {name}: {_sentence(record)}"
         if context and record.levelno >= logging.WARNING:
             line += " | " + " ".join(f"{key}={_plain(value)}" for key, value in context.items())
         line = self._redact(line)
@@ -141,9 +141,14 @@ class JsonFormatter(logging.Formatter):
         return self._redact(json.dumps(row, ensure_ascii=False))
 
 
+def _sentence(record: logging.LogRecord) -> str:
+    """One event is one line, whatever an operator wrote as a reason."""
+    return " ".join(record.getMessage().split("\n"))
+
+
 def _plain(value: object) -> str:
     shown = str(value)
-    return json.dumps(shown) if " " in shown or "|" in shown else shown
+    return json.dumps(shown) if " " in shown or "|" in shown or not shown.isprintable() else shown
 
 
 class _QuietStream(logging.StreamHandler[TextIO]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from bot_kit import CALM, CRASH, DAY_MS, FIVE_MS, FLAT, RALLY, SOL, START_MS, UP, D, Row, lines, rig
 
 from tradectl.domain.candle import MINUTE_MS, day_of
@@ -135,16 +134,14 @@ def test_the_circuit_breaker_refuses_the_next_entry_after_the_streak_and_an_oper
         assert desk.cycle(step=False).decisions[0].outcome == "entered"
 
 
-def test_the_days_loss_refuses_the_next_entry_and_the_next_day_permits_it(tmp_path):
-    knobs: dict[str, object] = {"trading.max_daily_risk": D("0.004"), "perps.risk_pct": D("0.003")}
-    rows: list[Row] = [FLAT, UP, CALM]
-    with rig(tmp_path, rows, knobs, start_ms=BEFORE_MIDNIGHT) as desk:
-        desk.cycle()
+def test_the_days_loss_refuses_until_the_day_ends(tmp_path):
+    with rig(tmp_path, [UP, CALM], {"trading.max_daily_risk": D("0.004")}, start_ms=BEFORE_MIDNIGHT) as desk:
         spoil(desk, realised_today=D(-41))
-        report = desk.cycle()
-        if report.decisions[0].code != "daily_loss":
-            pytest.fail(str(report.decisions[0]))
-        assert report.decisions[0].sentence == "Daily loss limit exceeded: 0.41% (limit=0.40%)"
+        decision = desk.cycle().decisions[0]
+        assert (decision.outcome, decision.code) == ("refused", "daily_loss")
+        assert decision.sentence == "Daily loss limit exceeded: 0.41% (limit=0.40%)"
+        passed = {verdict.gate: verdict.passed for verdict in desk.cycle().decisions[0].verdicts}
+        assert passed["daily_loss"], "a new UTC day"
 
 
 def test_a_drawdown_refuses_entries_until_the_peak_is_reset(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from bot_kit import CALM, CRASH, FIVE_MS, FLAT, SOL, UP, D, Row, lines, rig
 
 from tradectl.domain.system_state import LatchName
 from tradectl.domain.tags import Tag
+from tradectl.engine.assemble import RunOptions
+from tradectl.engine.daemon import Run, _attempt
 from tradectl.errors import StoreBusy
 from tradectl.sim.faults import DropRequest, Refuse
-from tradectl.store import halt, latches, outbox
+from tradectl.store import cycles, halt, latches, outbox, risk
 
 LINE = re.compile(
     r"(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (?P<level>[A-Z]+) (?P<logger>tradectl(\.\w+)+) "
@@ -56,10 +59,6 @@ def test_every_line_of_a_session_has_the_one_form_and_a_known_tag(tmp_path):
     ],
 )
 def test_what_stops_entries_is_said_in_the_documents_words_and_alerted(tmp_path, tag, level, sentence):
-    from dataclasses import replace
-
-    from tradectl.store import risk
-
     knobs: dict[str, object] = {"perps.consecutive_loss_limit": 3}
     if tag is Tag.SAFETY_SESSION_RUNTIME:
         knobs["perps.session_max_runtime_minutes"] = 1
@@ -82,10 +81,6 @@ def test_what_stops_entries_is_said_in_the_documents_words_and_alerted(tmp_path,
 
 
 def test_an_alert_line_is_the_documents_with_json_context(tmp_path):
-    from dataclasses import replace
-
-    from tradectl.store import risk
-
     with rig(tmp_path, [FLAT, FLAT]) as desk, lines(desk, tmp_path) as log:
         with desk.db.transaction() as conn:
             risk.save(conn, replace(risk.load(conn), realised_today=D(-620)))
@@ -143,8 +138,6 @@ def test_the_summary_has_every_field_of_the_documents(tmp_path):
 
 
 def test_a_summary_that_cannot_be_computed_is_said_and_the_cycle_counts(tmp_path):
-    from tradectl.store import cycles
-
     with rig(tmp_path, [FLAT, UP]) as desk, lines(desk, tmp_path) as log:
         desk.bot.memory.signalled_ms["ELSEWHERE"] = None  # type: ignore[assignment]
         desk.cycle()
@@ -203,13 +196,9 @@ def test_an_alert_of_a_cycle_whose_record_fails_is_kept_for_the_next(tmp_path):
 
 def test_a_busy_store_ends_the_cycle_and_its_alerts_come_with_the_next(tmp_path):
     """The daemon's own handling of it, a lock held by another connection for one cycle."""
-    from tradectl.engine.daemon import Run, _attempt
-
     with rig(tmp_path, [FLAT] * 4) as desk, lines(desk, tmp_path) as log:
-        from dataclasses import replace
-
         assembled = replace(desk.assembled, bot=desk.bot)
-        tally = Run(desk_options())
+        tally = Run(RunOptions())
         desk.latch(LatchName.KILL_SWITCH, reason="fire")
         with desk.elsewhere() as other, other.transaction():
             assert desk.run(_attempt(assembled, tally)) is False
@@ -217,12 +206,6 @@ def test_a_busy_store_ends_the_cycle_and_its_alerts_come_with_the_next(tmp_path)
         assert desk.run(_attempt(assembled, tally)) is True
         assert len([line for line in log() if "ALERT[safety_kill_switch]" in line]) == 1
         assert StoreBusy.__name__ in "".join(log())
-
-
-def desk_options():
-    from tradectl.engine.assemble import RunOptions
-
-    return RunOptions()
 
 
 def test_alerts_left_by_a_crash_are_delivered_by_the_next_process(tmp_path):

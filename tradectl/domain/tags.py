@@ -42,7 +42,6 @@ class Tag(StrEnum):
     SESSION = "SESSION"  # start, resume, end and report of a session
     CYCLE_SUMMARY = "CYCLE_SUMMARY"
     CYCLE_SUMMARY_FAILED = "CYCLE_SUMMARY_FAILED"
-    OPERATOR = "OPERATOR"  # an operator's change, as the bot sees it
 
     @property
     def level(self) -> int:
