@@ -125,10 +125,8 @@ class Ticking:
 
     inner: Clock
     on_read: Callable[[int], int]
-    readings: int = 0
 
     def now_ms(self) -> int:
-        self.readings += 1
         return self.on_read(self.inner.now_ms())
 
     def wall_ms(self) -> int:
@@ -285,7 +283,13 @@ def lines(rig_: Rig, folder: Path, *, level: str = "DEBUG", fmt: str = "text") -
     """The bot's own log file while the block lasts; call it for the lines so far."""
     path = folder / "logs" / "trading.log"
     close = logs.set_up(
-        path=path, level=level, fmt=fmt, console=io.StringIO(), colour=False, now_ms=rig_.bot.clock.now_ms, redact=lambda text: text
+        path=path,
+        level=level,
+        fmt=fmt,
+        console=io.StringIO(),
+        colour=False,
+        now_ms=rig_.bot.clock.now_ms,
+        redact=lambda text: text,
     )
     try:
         yield lambda: path.read_text(encoding="utf-8").splitlines()

@@ -189,6 +189,5 @@ class RunningBot:
 
     def said(self) -> str:
         """The end of what it printed, and its complaints."""
-        self._complaints.flush()
         complaints = Path(self._complaints.name).read_text(encoding="utf-8")
         return "".join(self.lines[-20:]) + complaints

@@ -26,7 +26,7 @@ from typing import Any
 
 import tradectl.cli.commands.run
 import tradectl.cli.main
-import tradectl.operations.run  # noqa: F401  (loaded once, before the forks)
+import tradectl.operations.run
 from tradectl.sim import exchange_file, filehost  # noqa: F401
 from tradectl.store import database  # noqa: F401
 

@@ -18,7 +18,7 @@ Rows = list[tuple[object, ...]]
 
 LEDGER = ("ledger", "fills", "funding", "trades", "open_trades", "risk", "processed")
 EVERYTHING = (*LEDGER, "intents", "decisions", "decision_counts", "limits", "latches", "outbox", "progress", "journal")
-NOT_COMPARED = {
+NOT_COMPARED: dict[str, set[str]] = {
     "intents": {"epoch"},
     "latches": {"set_at_ms"},
     "progress": {"wall_ms", "summary"},
@@ -43,13 +43,11 @@ def store_tables(store: Path, tables: tuple[str, ...]) -> dict[str, Rows]:
     return found
 
 
-def refusals(store: Path) -> Rows:
-    """The decisions about real signals that were refused, and the ones that acted."""
-    with Database.open(store, expect=None, readonly=True) as db, db.read() as conn:
-        return conn.execute(
-            "SELECT symbol, outcome, code, at_ms, body FROM decisions "
-            "WHERE real_refusal = 1 OR eventful = 1 ORDER BY at_ms, id"
-        ).fetchall()
+def money(store: Path) -> dict[str, Rows]:
+    """The ledger's tables without the client ids: an attempt that never left took a number, and moves the later ones."""
+    tables = store_tables(store, LEDGER)
+    tables["fills"] = [(*row[:3], *row[4:]) for row in tables["fills"]]
+    return tables
 
 
 def exchange_history(store: Path) -> Rows:

@@ -14,7 +14,7 @@ import pytest
 from books import compare, standing
 from bot_process import BAR_MS, BotDesk
 from crashing import crash
-from tables import LEDGER, Rows, differences, sound, store_tables
+from tables import Rows, differences, money, sound, store_tables
 
 from tradectl.store.database import Database
 
@@ -60,7 +60,7 @@ def open_questions(store: Path) -> Rows:
 def check(work: Path, ran: dict[str, list[tuple[int, int]]], whole: Path) -> int:
     """Every crashed run came to a sound end; how many of them are bit for bit the run without a crash."""
     same = 0
-    reference, expected = store_tables(whole, LEDGER), entries(whole)
+    reference, expected = money(whole), entries(whole)
     for name, bots in ran.items():
         store = work / name / "bot.db"
         assert [code for _, code in bots] == [-9] * (len(bots) - 1) + [0], (name, bots)
@@ -68,7 +68,7 @@ def check(work: Path, ran: dict[str, list[tuple[int, int]]], whole: Path) -> int
         assert standing(store) == (), name
         assert open_questions(store) == [], name
         sound(store)
-        differs = differences(reference, store_tables(store, LEDGER))
+        differs = differences(reference, money(store))
         assert not differs or lost_part_of_an_entry(expected, entries(store)), f"crash at {name}: {differs}"
         same += not differs
     return same

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bot_kit import CALM, CRASH, DAY_MS, FIVE_MS, FLAT, RALLY, SOL, START_MS, UP, D, Row, lines, rig
 
@@ -17,7 +18,7 @@ QUIET = [FLAT] * 6
 BEFORE_MIDNIGHT = START_MS + DAY_MS - 42 * FIVE_MS  # forty flat candles later it is 23:50 UTC
 
 
-def spoil(desk, **changes: object) -> None:
+def spoil(desk, **changes: Any) -> None:
     """Changes the stored counters as an operator's command does, through another connection."""
     with desk.elsewhere() as other, other.transaction() as conn:
         stored = risk.load(conn)
@@ -93,7 +94,7 @@ def test_a_reset_made_during_a_cycle_is_not_written_over_by_it(tmp_path):
     with rig(tmp_path, QUIET) as desk:
         desk.cycle()
         spoil(desk, streak=3, streak_at_ms=1)
-        done = []
+        done: list[bool] = []
 
         def reset(call):
             if call.name == "ticker" and not done:  # after the cycle has read its counters

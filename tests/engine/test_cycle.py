@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from bot_kit import CALM, CRASH, FIVE_MS, FLAT, RALLY, SAG, SOL, UP, D, Rig, Row, count_commits, rig
+from bot_kit import CALM, CRASH, FIVE_MS, FLAT, RALLY, SAG, SOL, UP, D, Rig, Row, count_commits, lines, rig
 
 from tradectl.domain.intent import IntentState, Purpose
 from tradectl.domain.order import OrderType
@@ -100,7 +100,7 @@ def test_a_candle_is_decided_upon_once(tmp_path):
     with rig(tmp_path, [UP, CALM]) as desk:
         desk.cycle()
         again = only(desk, step=False)
-        assert (again.outcome, again.code) == ("refused", "new_candle")
+        assert (again.outcome, again.code) == ("waiting", "new_candle")
         assert len(desk.intents()) == 1
 
 
@@ -253,7 +253,10 @@ def test_market_data_that_fails_for_one_symbol_leaves_its_record_and_the_others_
             return DropRequest() if call.name == "candles" and call.symbol == "ETHUSDT" else fault
 
         desk.plan.before = before  # type: ignore[method-assign]
-        report = desk.cycle()
+        with lines(desk, tmp_path) as log:
+            report = desk.cycle()
+            said = [line for line in log() if "SAFETY_EXECUTION_ERROR: market data could not be read" in line]
+        assert len(said) == 1 and " ERROR " in said[0] and "symbol=ETHUSDT" in said[0]
         by_symbol = {decision.symbol: decision for decision in report.decisions}
         assert by_symbol[SOL].outcome == "entered"
         assert (by_symbol["ETHUSDT"].outcome, by_symbol["ETHUSDT"].code) == ("refused", "market_data")
@@ -377,7 +380,7 @@ def test_a_stop_that_was_never_attached_is_placed_within_the_cycle_of_the_entry(
     """A venue that drops the bracket: the stop is the very next thing the bot does."""
     with rig(tmp_path, [UP, CALM]) as desk:
         host = desk.assembled.embedded.host
-        taken = []
+        taken: list[str] = []
 
         def strip(call):
             if call.name == "snapshot" and not taken:
@@ -394,3 +397,65 @@ def test_a_stop_that_was_never_attached_is_placed_within_the_cycle_of_the_entry(
         desk.cycle()
         assert desk.read(ledger.open_trades)[SOL].naked_since_ms is None
         assert FIVE_MS >= desk.read(ledger.open_trades)[SOL].naked_ms > 0
+
+
+# Orders larger than the venue takes at once.
+
+SMALL: dict[str, object] = {f"sim.instruments.{SOL}": {"max_market_qty": 20}}
+
+
+def test_a_large_entry_is_split_and_each_part_has_its_own_stop(tmp_path):
+    with rig(tmp_path, [UP, CRASH, FLAT], SMALL) as desk:
+        report = desk.cycle()
+        (position,) = report.snapshot.positions
+        entries = [one.qty for one in desk.intents()]
+        assert len(entries) == 3 and max(entries) <= 20 and sum(entries) == position.qty
+        assert coverage(position, report.snapshot.orders).protection is Protection.COVERED
+        assert desk.read(session.current).entries == 1, "one entry, whatever the number of its orders"
+        desk.cycle()
+        (trade,) = desk.read(ledger.trades, 5)
+        assert trade.max_qty == position.qty and desk.snapshot().orders == ()
+
+
+def test_the_part_that_fails_ends_the_entry_and_what_filled_keeps_its_stop(tmp_path):
+    with rig(tmp_path, [UP, CALM], SMALL) as desk:
+        desk.plan.before_faults["place"] = [None, Refuse("busy", "later")]
+        report = desk.cycle()
+        assert report.decisions[0].outcome == "entered"
+        assert [one.state for one in desk.intents()] == [IntentState.CONFIRMED, IntentState.REJECTED]
+        (position,) = report.snapshot.positions
+        assert position.qty == desk.intents()[0].qty
+        assert coverage(position, report.snapshot.orders).protection is Protection.COVERED
+
+
+def test_a_fence_between_two_parts_cuts_the_entry_short(tmp_path):
+    with rig(tmp_path, [UP, CALM], SMALL) as desk:
+
+        def latch(call):
+            if call.name == "place" and len(desk.plan.names("place")) == 1:
+                desk.latch(LatchName.KILL_SWITCH, reason="fire")
+
+        desk.plan.on_before = latch
+        report = desk.cycle()
+        (decision,) = report.decisions
+        assert (decision.outcome, decision.code) == ("entered", "kill_switch") and len(desk.intents()) == 1
+        assert coverage(report.snapshot.positions[0], report.snapshot.orders).protection is Protection.COVERED
+
+
+def test_protection_and_early_exit_are_split_as_well(tmp_path):
+    knobs = {**SMALL, "perps.early_exit_on_cross": True}
+    with rig(tmp_path, [UP, CALM, *TURN], knobs) as desk:
+        desk.cycle()
+        host = desk.assembled.embedded.host
+        for order in [order for order in desk.snapshot().orders if order.protective]:
+            now = host.state.server_ms
+            host.execute(CancelOrder(SOL, order.order_id, now, now + 5000))
+        report = desk.cycle()
+        stops = [one.qty for one in desk.intents() if one.purpose is Purpose.STOP]
+        assert len(stops) == 3 and coverage(report.snapshot.positions[0], report.snapshot.orders).covered_qty == sum(
+            stops
+        )
+        outcomes = [only(desk).outcome for _ in range(20)]
+        exits = [one.qty for one in desk.intents() if one.purpose is Purpose.EXIT]
+        assert outcomes.count("exit") == 1 and sum(exits) == sum(stops) and len(exits) == 3
+        assert desk.snapshot().positions == () and desk.snapshot().orders == ()

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bot_kit import CALM, CRASH, FIVE_MS, FLAT, SOL, UP, D, Row, lines, rig
@@ -63,13 +64,15 @@ def test_what_stops_entries_is_said_in_the_documents_words_and_alerted(tmp_path,
     if tag is Tag.SAFETY_SESSION_RUNTIME:
         knobs["perps.session_max_runtime_minutes"] = 1
     with rig(tmp_path, [FLAT, FLAT], knobs) as desk, lines(desk, tmp_path) as log:
-        changes: dict[Tag, dict[str, object]] = {
+        changes: dict[Tag, dict[str, Any]] = {
             Tag.SAFETY_CIRCUIT_BREAKER: {"streak": 3, "streak_at_ms": 1},
             Tag.SAFETY_DAILY_LOSS: {"realised_today": D(-620)},
             Tag.SAFETY_DRAWDOWN: {"peak_equity": D(12_500)},
         }
         with desk.db.transaction() as conn:
-            risk.save(conn, replace(risk.load(conn), **changes.get(tag, {})))
+            stored = risk.load(conn)
+            assert stored is not None
+            risk.save(conn, replace(stored, **changes.get(tag, {})))
         if tag in (Tag.SAFETY_PAUSED, Tag.SAFETY_KILL_SWITCH):
             desk.latch(LatchName.PAUSE if tag is Tag.SAFETY_PAUSED else LatchName.KILL_SWITCH)
         desk.cycle()
@@ -83,7 +86,9 @@ def test_what_stops_entries_is_said_in_the_documents_words_and_alerted(tmp_path,
 def test_an_alert_line_is_the_documents_with_json_context(tmp_path):
     with rig(tmp_path, [FLAT, FLAT]) as desk, lines(desk, tmp_path) as log:
         with desk.db.transaction() as conn:
-            risk.save(conn, replace(risk.load(conn), realised_today=D(-620)))
+            stored = risk.load(conn)
+            assert stored is not None
+            risk.save(conn, replace(stored, realised_today=D(-620)))
         desk.cycle()
         (line,) = [line for line in log() if "ALERT[safety_daily_loss]" in line]
     assert "ALERT[safety_daily_loss]: Daily loss 6.20% exceeded limit 5.00% | context={" in line

@@ -91,7 +91,7 @@ def test_a_trade_runs_from_flat_to_flat_with_fees_and_funding_in_its_net_and_apa
 
 
 def test_ingesting_the_same_events_again_changes_nothing(desk):
-    events = [fill(1, "2"), funding(2, "-0.05"), fill(3, "-2", "99"), fill(4, "1")]
+    events: list[AccountEvent] = [fill(1, "2"), funding(2, "-0.05"), fill(3, "-2", "99"), fill(4, "1")]
     take(desk, events)
     before = everything(desk)
     assert not take(desk, events).anything

@@ -41,6 +41,7 @@ def test_the_intent_is_committed_before_its_request_reaches_the_venue(desk):
         if call.name == "place":
             with desk.elsewhere() as other, other.read() as conn:
                 found = intents.by_client_id(conn, call.subject)
+                assert found is not None
                 written = [row.kind for row in journal.latest(conn, 1)]
             seen.append((found.state, found.expires_ms, written))
 
@@ -77,7 +78,12 @@ def test_nothing_is_sent_when_the_intent_cannot_be_recorded(desk):
 
 def test_the_timestamp_is_fixed_before_the_fence_is_checked(desk):
     order: list[str] = []
-    desk.at_clock(lambda now: (order.append("clock"), now)[1])
+
+    def read(now: int) -> int:
+        order.append("clock")
+        return now
+
+    desk.at_clock(read)
     desk.db.conn.set_trace_callback(order.append)
     submitted = desk.run(desk.bot.door.submit(desk.entry()))
     desk.db.conn.set_trace_callback(None)
@@ -136,7 +142,13 @@ def test_a_lost_lease_refuses_everything_that_the_bot_would_send(desk, draft):
 
 def test_a_request_whose_window_has_passed_is_recorded_as_not_placed_and_never_sent(desk):
     late_ms = desk.config.venue.recv_window_ms + 1
-    clock = desk.at_clock(lambda now: now if clock.readings == 1 else now + late_ms)
+    readings: list[int] = []
+
+    def late(now: int) -> int:
+        readings.append(now)
+        return now if len(readings) == 1 else now + late_ms
+
+    desk.at_clock(late)
     submitted = desk.run(desk.bot.door.submit(desk.entry()))
     assert submitted.outcome is None and submitted.intent.state is IntentState.NOT_PLACED
     assert desk.plan.names("place") == []

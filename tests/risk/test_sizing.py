@@ -13,7 +13,6 @@ from tradectl.domain.signal import SymbolRefusal
 from tradectl.domain.tags import Tag
 from tradectl.risk import pipeline
 from tradectl.risk.context import Costs, with_pending
-from tradectl.risk.gates.precision import split
 
 D = Decimal
 
@@ -195,7 +194,7 @@ def test_a_large_order_is_split_into_tradable_slices(world):
 def test_a_market_maximum_below_the_minimum_refuses(world):
     instrument = replace(world.instrument, max_market_qty=D("0.05"))
     assert world.refusal(world.ctx(instrument=instrument)).refused_by.gate == "precision"
-    assert split(instrument, D(1)) == ()
+    assert instrument.market_slices(D(1)) == ()
 
 
 @pytest.mark.parametrize(("side", "stop", "target"), [(Side.LONG, "99.01", "102.01"), (Side.SHORT, "100.98", "98.00")])

@@ -112,7 +112,7 @@ class Execution(Section):
         high=60,
     )
     symbol_spacing_ms: int = knob(
-        500, "ms", "pause between the orders of two symbols", step="execution", low=0, high=60000
+        500, "ms", "pause between the orders of a split entry", step="execution", low=0, high=60000
     )
 
 

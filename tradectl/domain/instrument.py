@@ -7,7 +7,7 @@ used only by a venue's own adapter, where it talks in contracts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from tradectl.domain.money import ZERO, ceil_to_step, floor_to_step
 
@@ -49,6 +49,21 @@ class Instrument:
     def floor_qty(self, qty: Decimal) -> Decimal:
         """Quantity rounded down to the step: never more than was asked for."""
         return floor_to_step(qty, self.qty_step)
+
+    def market_slices(self, qty: Decimal) -> tuple[Decimal, ...]:
+        """`qty` (a multiple of the step) as nearly equal slices, none above the largest market order; they sum to it.
+
+        Equal rather than full slices: a remainder below the venue's minimum could not be traded. Empty when the
+        largest market order is below one step.
+        """
+        most = self.floor_qty(self.max_market_qty)
+        if most <= 0 or qty <= 0:
+            return ()
+        if qty <= most:
+            return (qty,)
+        count = int((qty / most).to_integral_value(rounding=ROUND_CEILING))
+        steps, rest = divmod(int(qty / self.qty_step), count)
+        return tuple((steps + (1 if index < rest else 0)) * self.qty_step for index in range(count))
 
     def floor_price(self, price: Decimal) -> Decimal:
         return floor_to_step(price, self.tick_size)

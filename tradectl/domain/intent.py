@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from tradectl.domain.instrument import Instrument
 from tradectl.domain.order import BracketLeg, OrderRequest, OrderSide, OrderType, TriggerBy
 from tradectl.domain.position import Side
 from tradectl.domain.signal import Sized
@@ -176,6 +177,28 @@ def exit_draft(symbol: str, side: Side, qty: Decimal, reason: str, *, operator: 
         qty=qty,
         reason=reason,
     )
+
+
+def exit_drafts(
+    symbol: str, side: Side, qty: Decimal, instrument: Instrument, reason: str
+) -> tuple[IntentDraft, ...]:
+    """The whole of `qty` as exits that the venue takes: split at its largest market order."""
+    slices = instrument.market_slices(qty) or (qty,)
+    return tuple(exit_draft(symbol, side, part, reason) for part in slices)
+
+
+def stop_drafts(
+    symbol: str,
+    side: Side,
+    qty: Decimal,
+    trigger_price: Decimal,
+    trigger_by: TriggerBy,
+    instrument: Instrument,
+    reason: str,
+) -> tuple[IntentDraft, ...]:
+    """Stops that cover `qty` together: split at the venue's largest market order, which each becomes when it fires."""
+    slices = instrument.market_slices(qty) or (qty,)
+    return tuple(stop_draft(symbol, side, part, trigger_price, trigger_by, reason) for part in slices)
 
 
 def stop_draft(

@@ -112,7 +112,7 @@ class Decision:
     """What one cycle decided for one symbol, as kept for `why`."""
 
     symbol: str
-    outcome: str  # 'entered', 'refused', 'no_signal', 'exit', 'not_sent', 'unknown', 'managing'
+    outcome: str  # 'entered', 'refused', 'no_signal', 'exit', 'not_sent', 'unknown', 'waiting' (for a new candle)
     code: str  # the gate or reason that decided
     sentence: str
     candle_open_ms: int | None

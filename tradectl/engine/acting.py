@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tradectl import logs
-from tradectl.domain.intent import entry_drafts, exit_draft
+from tradectl.domain.intent import entry_drafts, exit_drafts
 from tradectl.domain.money import amount, percent, text
 from tradectl.domain.order import Confirmed, Unknown
 from tradectl.domain.signal import Decision, NoSignal, Signal, Sized, Verdict
@@ -127,19 +127,20 @@ def wants_early_exit(bot: Bot, view: View, opinion: Signal | NoSignal) -> bool:
 
 
 async def early_exit(bot: Bot, view: View, opinion: NoSignal | Signal) -> Decision:
-    """One reduce-only market order for the whole position; its bracket ends with it."""
+    """Reduce-only market orders for the whole position, as few as the venue takes; its bracket ends with it."""
     assert view.ctx is not None
     position = view.ctx.account.snapshot.position(view.symbol)
     assert position is not None, "wants_early_exit has seen it"
     reason = ", ".join(opinion.reasons)
     try:
-        submitted = await bot.door.submit(
-            exit_draft(view.symbol, position.side, abs(position.qty), f"early exit: {reason}")
-        )
+        instrument = bot.instruments[view.symbol]
+        drafts = exit_drafts(view.symbol, position.side, abs(position.qty), instrument, f"early exit: {reason}")
+        sent = await bot.door.submit_slices(drafts)
     except EntryRefused as refusal:
         sentence = f"early exit refused: {refusal.what}"
         return Decision(view.symbol, "refused", refusal.code, sentence, opinion.candle_open_ms, verdicts=view.verdicts)
+    submitted = sent[-1]
     sentence = f"early exit of {text(abs(position.qty))} {view.symbol} ({reason}): {submitted.sentence()}"
     _log.emit(Tag.EXIT, sentence, symbol=view.symbol, client_id=submitted.intent.client_id)
-    outcome = "exit" if submitted.confirmed else "unknown" if submitted.intent.state.in_doubt else "not_sent"
+    outcome = "exit" if sent[0].confirmed else "unknown" if submitted.intent.state.in_doubt else "not_sent"
     return Decision(view.symbol, outcome, "early_exit", sentence, opinion.candle_open_ms, verdicts=view.verdicts)

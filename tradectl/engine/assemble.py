@@ -23,7 +23,7 @@ from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.submit import Door
 from tradectl.sim.clock import SteppedClock
 from tradectl.sim.embedded import Embedded, open_embedded
-from tradectl.store import emergency, halt, lease, ledger, pointers, session
+from tradectl.store import cycles, emergency, halt, lease, ledger, pointers, session
 from tradectl.store.database import Database
 from tradectl.store.identity import Identity
 from tradectl.strategy.select import make
@@ -60,6 +60,7 @@ class Assembled:
     embedded: Embedded
     session: session.Session
     first_trade_number: int
+    carried: frozenset[int]  # trades that were open when this run began
     speed: float | None
 
 
@@ -94,6 +95,7 @@ def assemble(config: Config, options: RunOptions, *, wall_ms: Callable[[], int],
     stack.callback(_release, db, epoch, wall_ms)
     _leave_pointer(db, stack)
     emergency.prepare(db.path)
+    _must_have_exchange(db, market)
     embedded = open_embedded(
         config,
         market,
@@ -105,11 +107,15 @@ def assemble(config: Config, options: RunOptions, *, wall_ms: Callable[[], int],
         durable=options.durable,
     )
     stack.callback(embedded.host.close)
+    _must_be_the_same_exchange(db, embedded, market)
     for notice in embedded.notices:
         _log.emit(Tag.SESSION, notice)
     bot = _bot(_traded(config, embedded, options), db, embedded, epoch)
-    running, first_trade = _session(db, options, embedded.clock.now_ms(), wall_ms())
-    return Assembled(bot, embedded, running, first_trade, options.speed)
+    running = _session(db, options, embedded.clock.now_ms(), wall_ms())
+    with db.read() as conn:
+        first_trade = ledger.next_trade_number(conn)
+        carried = frozenset(trade.number for trade in ledger.open_trades(conn).values())
+    return Assembled(bot, embedded, running, first_trade, carried, options.speed)
 
 
 def _set_aside(path: Path, market: Path, wall_ms: Callable[[], int]) -> None:
@@ -129,7 +135,41 @@ def _set_aside(path: Path, market: Path, wall_ms: Callable[[], int]) -> None:
                 lease.acquire(conn, lease.this_holder(), wall_ms())
     for old in (path, market, Path(halt.halt_path(str(path))), emergency.path_of(path)):
         if old.exists():
-            old.replace(old.with_name(f"{old.name}.before"))  # one generation is kept
+            kept = old.with_name(f"{old.name}.before")  # one generation is kept
+            old.replace(kept)
+            journal = Path(f"{old}-journal")  # what a killed process left unfinished goes with its file
+            if journal.exists():
+                journal.replace(f"{kept}-journal")
+
+
+def _must_have_exchange(db: Database, market: Path) -> None:
+    """A store that has traded does not begin another exchange in silence: its positions would be gone from the venue.
+
+    An empty file is what a crash leaves that fell between making the two files, before the first cycle.
+    """
+    with db.read() as conn:
+        cycle = cycles.progress(conn).cycle
+    if cycle and not (market.exists() and market.stat().st_size):
+        raise StoreMismatch(
+            "the simulated exchange that this store traded on is gone",
+            where=str(market),
+            why=f"the store has been through {cycle} cycles with it",
+            hint="put the file back beside the store, or begin the paper account anew: tradectl run --fresh",
+        )
+
+
+def _must_be_the_same_exchange(db: Database, embedded: Embedded, market: Path) -> None:
+    """Refuses an exchange that has seen less than the books: an older copy, or another one."""
+    with db.read() as conn:
+        booked = ledger.cursor(conn)
+    last = embedded.host.state.next_seq - 1
+    if booked > last:
+        raise StoreMismatch(
+            "the simulated exchange's file is older than the store's books",
+            where=str(market),
+            why=f"its last event is number {last}, the books have taken in number {booked}",
+            hint="put store and exchange back from the same moment, or begin anew: tradectl run --fresh",
+        )
 
 
 def _leave_pointer(db: Database, stack: ExitStack) -> None:
@@ -224,20 +264,19 @@ def _pace_clock(embedded: Embedded) -> Clock:
     return embedded.clock if embedded.wall else SteppedClock(embedded.host, embedded.clock.wall_ms)
 
 
-def _session(db: Database, options: RunOptions, venue_ms: int, now_ms: int) -> tuple[session.Session, int]:
+def _session(db: Database, options: RunOptions, venue_ms: int, now_ms: int) -> session.Session:
     """Goes on with the session of the same config that a crash cut short, or starts a new one."""
     with db.transaction() as conn:
-        first_trade = ledger.next_trade_number(conn)
         running = session.current(conn)
         if running is not None and running.config_digest == options.config_digest and running.mode == options.mode:
             resumed = session.resume(conn, at_ms=venue_ms)
-            return resumed or running, first_trade
+            return resumed or running
         if running is not None:
             session.end(conn, at_ms=venue_ms, reason="superseded by a run with another config")
         fresh = session.start(
             conn, mode=options.mode, config_digest=options.config_digest, started_ms=venue_ms, started_wall_ms=now_ms
         )
-        return fresh, first_trade
+        return fresh
 
 
 def _release(db: Database, epoch: int, wall_ms: Callable[[], int]) -> None:

@@ -29,7 +29,7 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
 
     # 1. The world, once; and everything the venue booked since the last look.
     snapshot, ingested = await state.take_in(bot, await observe(bot.venue))
-    report = CycleReport(number, snapshot, ingested=[ingested])
+    report = CycleReport(number, snapshot, snapshot.equity, ingested=[ingested])
 
     # 2. Orders in doubt are asked about, and every position is covered, whatever else is forbidden.
     skew_ms = bot.config.venue.max_clock_skew_ms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from tradectl.domain.signal import Decision
 from tradectl.domain.snapshot import Snapshot
@@ -15,6 +16,7 @@ class CycleReport:
 
     number: int
     snapshot: Snapshot
+    equity_before: Decimal  # as the cycle found it
     system_state: str = ""
     decisions: list[Decision] = field(default_factory=list)
     signals: int = 0

@@ -60,7 +60,7 @@ class Run:
         self.last = report
         self.number = report.number
         if self.equity_start is None:
-            self.equity_start = report.snapshot.equity
+            self.equity_start = report.equity_before
             self.venue_from_ms = report.snapshot.at_ms
         for decision in report.decisions:
             self.entries += decision.outcome == "entered"
@@ -127,8 +127,10 @@ def _listen(stop: asyncio.Event, tally: Run) -> None:
     loop = asyncio.get_running_loop()
 
     def told(number: int) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
+        # From here on a signal interrupts whatever is running, also a wait for the store, and not the loop's next turn.
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.default_int_handler)
         tally.end_reason = f"stopped by {signal.Signals(number).name}"
         _log.emit(Tag.SESSION, f"{tally.end_reason}: finishing the cycle")
         stop.set()
@@ -223,7 +225,8 @@ def _finish(assembled: Assembled, tally: Run, log_path: str) -> SessionReport:
     with bot.db.transaction() as conn:
         session.end(conn, at_ms=bot.clock.now_ms(), reason=tally.end_reason)
         newest = ledger.next_trade_number(conn)
-        closed = ledger.trades(conn, max(newest - assembled.first_trade_number, 1))
+        oldest = min(assembled.carried, default=assembled.first_trade_number)
+        closed = ledger.trades(conn, max(newest - oldest, 1))
         active = latches.active(conn)
         doubtful = intents.in_doubt(conn)
     bot.alerts.drain(bot.clock.now_ms())
@@ -239,7 +242,7 @@ def _finish(assembled: Assembled, tally: Run, log_path: str) -> SessionReport:
         equity_end=snapshot.equity if snapshot is not None else Decimal(0),
         entries=tally.entries,
         signals=tally.signals,
-        trades=tuple(trade for trade in closed if trade.number >= assembled.first_trade_number),
+        trades=tuple(trade for trade in closed if _of_this_run(assembled, trade.number)),
         refusals=tuple(tally.refusals.most_common()),
         held_back=tuple(tally.held_back.most_common()),
         held=held_positions(snapshot) if snapshot is not None else (),
@@ -257,3 +260,7 @@ def _finish(assembled: Assembled, tally: Run, log_path: str) -> SessionReport:
         equity=f"{report.equity_end:.2f}",
     )
     return report
+
+
+def _of_this_run(assembled: Assembled, number: int) -> bool:
+    return number >= assembled.first_trade_number or number in assembled.carried

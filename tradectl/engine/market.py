@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tradectl.domain.signal import Verdict
+from tradectl.domain.tags import Tag
 from tradectl.engine.bot import Bot
 from tradectl.engine.state import Books
 from tradectl.errors import VenueUnreachable
@@ -31,7 +32,10 @@ class View:
 
     def under(self, account: AccountContext) -> View:
         """The same view with the account as it is now: what was just sent for another symbol counts."""
-        return self if self.ctx is None else replace(self, ctx=replace(self.ctx, account=account))
+        if self.ctx is None:
+            return self
+        account = replace(account, now_ms=self.ctx.account.now_ms)  # the moment its market data was read
+        return replace(self, ctx=replace(self.ctx, account=account))
 
 
 async def look(bot: Bot, account: AccountContext, books: Books, symbol: str) -> View:
@@ -48,10 +52,12 @@ async def look(bot: Bot, account: AccountContext, books: Books, symbol: str) -> 
         candles = await bot.venue.candles(symbol, bot.config.perps.interval, limit)
         ticker = await bot.venue.ticker(symbol)
     except VenueUnreachable as error:
-        unreadable = Verdict("market_data", False, f"market data could not be read: {error.what}")
+        sentence = f"market data could not be read: {error.what}"
+        tag, context = Tag.SAFETY_EXECUTION_ERROR, (("symbol", symbol),)
+        unreadable = Verdict("market_data", False, sentence, tag=tag, context=context)
         return View(symbol, (*verdicts, unreadable), holds=holds)
     ctx = symbol_context(
-        account,
+        replace(account, now_ms=bot.clock.now_ms()),
         symbol,
         bot.instruments[symbol],
         candles,

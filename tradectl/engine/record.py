@@ -12,7 +12,7 @@ from tradectl.domain.risk_state import RiskState
 from tradectl.domain.signal import Decision
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
-from tradectl.engine import limits_view, state
+from tradectl.engine import limits_view, state, telling
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.engine.market import View
@@ -32,7 +32,8 @@ def save(bot: Bot, report: CycleReport, books: state.Books, looked: Iterable[Vie
         for view in looked:
             if view.new_candle_ms is not None:
                 cycles.set_processed(conn, view.symbol, view.new_candle_ms)
-        decisions.save(conn, report.number, at_ms, report.decisions)
+        made = [decision for decision in report.decisions if decision.outcome != telling.WAITING]
+        decisions.save(conn, report.number, at_ms, made)
         _journal_refusals(conn, at_ms, report.decisions)
         for item in bot.memory.alerts:
             outbox.put(

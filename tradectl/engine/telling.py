@@ -21,11 +21,15 @@ from tradectl.risk.context import AccountContext, SymbolContext
 
 _log = logs.get("engine.cycle")
 REPEAT_MS = HOUR_MS
+NEW_CANDLE = "new_candle"
+WAITING = "waiting"  # nothing was decided: the last decision stands until the next candle closes
 
 
 def refused(bot: Bot, refusal: SymbolRefusal, ctx: SymbolContext | None = None) -> Decision:
     """The decision record of a refusal, its log line and its alert."""
     verdict = refusal.refused_by
+    if verdict.gate == NEW_CANDLE:
+        return Decision(refusal.symbol, WAITING, verdict.gate, verdict.sentence, _last_candle(ctx))
     _say_refusal(bot, refusal.symbol, verdict)
     candle_ms = refusal.signal.candle_open_ms if refusal.signal is not None else _last_candle(ctx)
     return Decision(

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from tradectl import logs
 from tradectl.domain.instrument import Instrument
-from tradectl.domain.intent import ClientId, Purpose, cancel_draft, exit_draft, stop_draft
+from tradectl.domain.intent import ClientId, Purpose, cancel_draft, exit_drafts, stop_drafts
 from tradectl.domain.ledger import OpenTrade
 from tradectl.domain.money import ONE, text
 from tradectl.domain.order import Confirmed, OrderFact, TriggerBy
@@ -85,11 +85,11 @@ async def _cover(
     price = planned if planned is not None else stop_price(instrument, side, position.entry_price, rules.stop_loss_pct)
     if _already_passed(side, price, position.mark_price):
         reason = f"stop level {text(price)} already passed (mark {text(position.mark_price)})"
-        await _close(db, door, position, reason, result)
+        await _close(db, door, position, instrument, reason, result)
         return
-    submitted = await door.submit(
-        stop_draft(symbol, side, missing, price, rules.trigger_by, f"{cover.protection.value}: missing stop placed")
-    )
+    why = f"{cover.protection.value}: missing stop placed"
+    drafts = stop_drafts(symbol, side, missing, price, rules.trigger_by, instrument, why)
+    submitted = (await door.submit_slices(drafts))[-1]
     if isinstance(submitted.outcome, Confirmed):
         result.placed[symbol] = text(price)
         _log.emit(Tag.SAFETY_STOP_PLACED, f"missing stop placed at {text(price)}", symbol=symbol, qty=text(missing))
@@ -97,14 +97,16 @@ async def _cover(
     result.naked[symbol] = submitted.sentence()
     if submitted.outcome is None or submitted.intent.state.in_doubt:
         return  # nothing is known to have failed: the next pass asks the venue first
-    await _close(db, door, position, f"the venue refuses its stop ({submitted.sentence()})", result)
+    reason = f"the venue refuses its stop ({submitted.sentence()})"
+    await _close(db, door, position, instrument, reason, result)
 
 
-async def _close(db: Database, door: Door, position: PositionFact, reason: str, result: Protected) -> None:
+async def _close(
+    db: Database, door: Door, position: PositionFact, instrument: Instrument, reason: str, result: Protected
+) -> None:
     symbol = position.symbol
-    submitted = await door.submit(
-        exit_draft(symbol, position.side, abs(position.qty), f"unprotectable: {reason}"), last_resort=True
-    )
+    drafts = exit_drafts(symbol, position.side, abs(position.qty), instrument, f"unprotectable: {reason}")
+    submitted = (await door.submit_slices(drafts, last_resort=True))[-1]
     sentence = f"unprotectable position closed: {reason}; {submitted.sentence()}"
     result.closed[symbol] = sentence
     _log.emit(Tag.SAFETY_NAKED_POSITION, sentence, level=50, symbol=symbol, qty=text(abs(position.qty)))

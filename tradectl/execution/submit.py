@@ -8,7 +8,7 @@ Promise 3 (unknown stays unknown): anything but a clear answer blocks the symbol
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -103,6 +103,17 @@ class Door:
             return Submitted(intent, None)
         outcome = await self._send(intent)
         return Submitted(self._settle(intent, outcome), outcome)
+
+    async def submit_slices(
+        self, drafts: Sequence[IntentDraft], *, last_resort: bool = False
+    ) -> tuple[Submitted, ...]:
+        """The slices of one exit or stop, one after another; the first that is not confirmed ends it. Never empty."""
+        sent: list[Submitted] = []
+        for draft in drafts:
+            sent.append(await self.submit(draft, last_resort=last_resort))
+            if not sent[-1].confirmed:
+                break
+        return tuple(sent)
 
     async def prepare_symbol(self, symbol: str, leverage: Decimal, margin_mode: str) -> Rejected | Unknown | None:
         """Sets margin mode and leverage of a symbol without a position. None when both now stand as asked."""

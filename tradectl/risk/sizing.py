@@ -69,7 +69,7 @@ def size(admitted: Admitted, ctx: SymbolContext) -> Sized | SymbolRefusal:
         instrument=ctx.instrument,
         side=signal.side,
         qty=qty,
-        slices=precision.split(ctx.instrument, qty),
+        slices=ctx.instrument.market_slices(qty),
         reference_price=terms.reference,
         notional=qty * terms.reference,
         leverage=terms.leverage,

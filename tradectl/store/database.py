@@ -62,6 +62,7 @@ class Database:
             target.parent.mkdir(parents=True, exist_ok=True)
             if os.path.lexists(target):
                 raise _taken(target)
+            _refuse_stray_journal(target)
             os.close(os.open(building, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600))
             try:
                 _build(str(building), stamp, at_ms, durable)
@@ -275,6 +276,17 @@ def _quick_check(conn: sqlite3.Connection, path: str) -> None:
     rows = [str(row[0]) for row in conn.execute("PRAGMA quick_check(5)").fetchall()]
     if rows != ["ok"]:
         raise _damaged(path, "; ".join(rows))
+
+
+def _refuse_stray_journal(path: Path) -> None:
+    """A journal that outlived its store would be rolled back into the new one, page by page, and ruin it."""
+    journal = Path(f"{path}-journal")
+    if journal.exists() and journal.stat().st_size:
+        raise StoreRefused(
+            "A killed process's journal lies at the store's path, but not the store it belongs to",
+            where=str(journal),
+            hint="put that store back (the journal completes it), or move the journal away",
+        )
 
 
 def _taken(path: Path) -> StoreRefused:

@@ -21,7 +21,7 @@ from tradectl.store import encoding
 
 KEEP_PER_SYMBOL = 20
 KEEP_REFUSALS_MS = 30 * DAY_MS
-_UNEVENTFUL = ("no_signal", "refused", "managing")
+_UNEVENTFUL = ("no_signal", "refused")
 
 
 @dataclass(frozen=True, slots=True)

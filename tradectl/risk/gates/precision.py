@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 
-from tradectl.domain.instrument import Instrument
 from tradectl.domain.signal import Verdict
 from tradectl.risk.context import SymbolContext
 from tradectl.risk.gates.min_notional import least_notional
 from tradectl.risk.terms import Terms
-
-
-def split(instrument: Instrument, qty: Decimal) -> tuple[Decimal, ...]:
-    """`qty` (a multiple of the step) as nearly equal slices, none above the largest market order; they sum to `qty`.
-
-    Equal rather than full slices: a remainder below the venue's minimum could not be traded. Empty when the largest
-    market order is below one step.
-    """
-    most = instrument.floor_qty(instrument.max_market_qty)
-    if most <= 0 or qty <= 0:
-        return ()
-    if qty <= most:
-        return (qty,)
-    count = int((qty / most).to_integral_value(rounding=ROUND_CEILING))
-    steps, rest = divmod(int(qty / instrument.qty_step), count)
-    return tuple((steps + (1 if index < rest else 0)) * instrument.qty_step for index in range(count))
 
 
 def check(ctx: SymbolContext, terms: Terms, qty: Decimal) -> Verdict:
@@ -32,7 +15,7 @@ def check(ctx: SymbolContext, terms: Terms, qty: Decimal) -> Verdict:
     instrument = ctx.instrument
     limit = instrument.min_qty
     least, whose = least_notional(ctx, terms)
-    slices = split(instrument, qty)
+    slices = instrument.market_slices(qty)
     smallest = min(slices, default=Decimal(0))
     why = ""
     if qty < limit or qty <= 0:

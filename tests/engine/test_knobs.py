@@ -1,0 +1,506 @@
+"""Each knob that a step reads changes what it says it changes; none is read by nothing.
+
+The knobs of gates and sizing have their tests in tests/risk; the inventory at the end looks there too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from bot_kit import CALM, FIVE_MS, FLAT, SAG, SOL, UP, WALL_MS, D, Row, configure, lines, rig
+
+from tradectl.config.available import refuse_unavailable
+from tradectl.config.knob import fact_of, walk
+from tradectl.config.load import load
+from tradectl.config.schema import Config, SimInstrument
+from tradectl.domain.candle import INTERVALS_MS, MINUTE_MS, Candle
+from tradectl.domain.fill import Fill
+from tradectl.domain.intent import Purpose
+from tradectl.domain.order import Confirmed, OrderFact, OrderRequest, OrderSide, OrderType, TriggerBy
+from tradectl.domain.signal import Signal
+from tradectl.engine import daemon
+from tradectl.engine.assemble import RunOptions, store_path
+from tradectl.engine.recover import recover
+from tradectl.errors import StoreMismatch, VenueUnreachable
+from tradectl.sim.embedded import Embedded, open_embedded
+from tradectl.sim.faults import DropRequest
+from tradectl.sim.ops import CancelOrder, PlaceOrder
+from tradectl.store import ledger, outbox
+from tradectl.strategy.select import make
+from tradectl.venue.pace import Pace
+from tradectl.venue.paced import PacedVenue
+
+Proof = Callable[[Path], None]
+PROOFS: dict[str, Proof] = {}
+QUIET: list[Row] = [FLAT] * 8
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def proves(*knobs: str) -> Callable[[Proof], Proof]:
+    def keep(proof: Proof) -> Proof:
+        PROOFS.update(dict.fromkeys(knobs, proof))
+        return proof
+
+    return keep
+
+
+def folder(tmp_path: Path, name: object) -> Path:
+    made = tmp_path / str(name)
+    made.mkdir()
+    return made
+
+
+def market(**knobs: object) -> Embedded:
+    """A simulated exchange in memory, with these knobs."""
+    return open_embedded(configure({key.replace("__", "."): value for key, value in knobs.items()}), None, wall_ms=wall)
+
+
+def wall() -> int:
+    return WALL_MS
+
+
+def order(
+    exchange: Embedded, side: OrderSide, qty: str, kind: OrderType = OrderType.MARKET, price: Decimal | None = None
+) -> OrderFact:
+    now = exchange.host.state.server_ms
+    symbol = next(iter(exchange.host.state.instruments))
+    plain = OrderRequest(f"t{exchange.host.state.next_order}", symbol, side, kind, D(qty), now, now + 5000, price)
+    reply = exchange.host.execute(PlaceOrder(plain, now)).reply
+    assert isinstance(reply, Confirmed)
+    return reply.order
+
+
+def closes(exchange: Embedded, count: int = 20) -> list[Decimal]:
+    symbol = exchange.feed.symbols[0]
+    for _ in range(count):
+        exchange.step()
+    market_ms = exchange.host.state.market_ms
+    interval = next(name for name, ms in INTERVALS_MS.items() if ms == exchange.feed.interval_ms)
+    return [bar.close for bar in exchange.feed.candles(symbol, interval, count, market_ms)]
+
+
+def fill_price(exchange: Embedded) -> Decimal:
+    price = order(exchange, OrderSide.BUY, "1").average_price
+    assert price is not None
+    return price
+
+
+# The store and the account.
+
+
+@proves("account")
+def account_names_the_store_and_is_stamped_into_it(tmp_path: Path) -> None:
+    assert store_path(configure({"account": "swing"}), RunOptions()) == Path("data/swing-paper.db")
+    with rig(tmp_path, QUIET, {"account": "swing"}) as desk:
+        assert desk.db.identity.account == "swing"
+    with pytest.raises(StoreMismatch, match="account"), rig(tmp_path, QUIET, {"account": "other"}):
+        pytest.fail("another account's store was opened")
+
+
+@proves("state.path")
+def state_path_is_where_the_store_lies(tmp_path: Path) -> None:
+    config = configure({"state.path": str(tmp_path / "{environment}-of-{account}.db")})
+    assert store_path(config, RunOptions()) == tmp_path / "paper-of-main.db"
+    assert store_path(config, RunOptions(store_path=Path("given.db"))) == Path("given.db")
+
+
+@proves("venue.name")
+def venue_name_is_stamped_and_only_the_built_one_runs(tmp_path: Path) -> None:
+    with rig(tmp_path, QUIET) as desk:
+        assert desk.db.identity.venue == "sim"
+    with pytest.raises(StoreMismatch, match="venue"), rig(tmp_path, QUIET, {"venue.name": "bybit"}):
+        pytest.fail("another venue's store was opened")
+    assert refused_by_this_build(tmp_path, 'venue = { name = "bybit" }') == ["venue.name"]
+
+
+def refused_by_this_build(tmp_path: Path, text: str) -> list[str]:
+    path = tmp_path / "asked.toml"
+    path.write_text(text + "\n")
+    return [fault.what.split(" = ")[0] for fault in refuse_unavailable(load((path,)), "paper")]
+
+
+# Cadence and the venue's manners.
+
+
+@proves("engine.cycle_seconds")
+def cycle_seconds_is_the_pause_on_a_wall_clock(tmp_path: Path) -> None:
+    for seconds in (15, 40):
+        knobs: dict[str, object] = {"engine.cycle_seconds": seconds, "sim.clock": "wall"}
+        with rig(folder(tmp_path, seconds), None, knobs, ready=False) as desk:
+            assert daemon._pause_seconds(desk.assembled, True) == seconds
+            assert daemon._pause_seconds(desk.assembled, False) == daemon.RETRY_SECONDS
+
+
+@proves("engine.closed_trades_seconds")
+def closed_trades_seconds_is_how_often_fills_are_asked_for_while_nothing_happens(tmp_path: Path) -> None:
+    asked = {}
+    for seconds in (300, 1200):
+        with rig(folder(tmp_path, seconds), QUIET, {"engine.closed_trades_seconds": seconds}) as desk:
+            desk.plan.calls.clear()
+            for _ in range(8):
+                desk.cycle()
+            asked[seconds] = len(desk.plan.names("account_events"))
+    assert asked == {300: 8, 1200: 2}
+
+
+@proves("venue.recv_window_ms")
+def recv_window_is_how_long_a_request_lives(tmp_path: Path) -> None:
+    for window in (5000, 900):
+        with rig(folder(tmp_path, window), QUIET, {"venue.recv_window_ms": window}) as desk:
+            intent = desk.run(desk.assembled.bot.door.submit(desk.entry())).intent
+            assert intent.expires_ms - intent.created_ms == window
+
+
+class Skewed:
+    """A venue whose clock runs ahead of ours."""
+
+    def __init__(self, inner: object, ahead_ms: int) -> None:
+        self._inner = inner
+        self._ahead_ms = ahead_ms
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    async def server_time_ms(self) -> int:
+        return int(await self._inner.server_time_ms()) + self._ahead_ms  # type: ignore[attr-defined]
+
+
+@proves("venue.max_clock_skew_ms")
+def clock_skew_beyond_the_bound_refuses_entries(tmp_path: Path) -> None:
+    seen = {}
+    for bound in (1000, 2000):
+        with rig(folder(tmp_path, bound), [UP], {"venue.max_clock_skew_ms": bound}, ready=False) as desk:
+            skewed = PacedVenue(Skewed(desk.bot.venue, 1500), desk.bot.venue.pace, desk.bot.clock, [])  # type: ignore[arg-type]
+            desk.bot = replace(desk.bot, venue=skewed)
+            assert desk.run(recover(desk.bot))
+            seen[bound] = desk.cycle().decisions[0].code
+    assert seen == {1000: "fresh", 2000: "entered"}
+
+
+@proves("perps.max_requests_per_second", "perps.max_requests_per_minute")
+def the_paces_slow_a_cycle_down(tmp_path: Path) -> None:
+    waited = {}
+    for name, value in (("second", 1), ("second", 1000), ("minute", 3), ("minute", 60000)):
+        with rig(folder(tmp_path, f"{name}{value}"), QUIET, {f"perps.max_requests_per_{name}": value}) as desk:
+            desk.bot.venue.pace.take_throttled_ms()
+            waited[name, value] = desk.cycle().throttled_ms
+            pace = desk.assembled.bot.venue.pace
+            assert {"second": pace.per_second, "minute": pace.per_minute}[name] == value
+    assert waited["second", 1000] == waited["minute", 60000] == 0
+    assert waited["second", 1] >= 2000 and waited["minute", 3] >= 55_000
+
+
+@proves("execution.read_backoff_seconds")
+def read_backoff_is_how_often_and_how_long_a_read_is_tried_again(tmp_path: Path) -> None:
+    for pauses in ([], [D(2), D(3)]):
+        with rig(folder(tmp_path, len(pauses)), QUIET, {"execution.read_backoff_seconds": pauses}) as desk:
+            desk.plan.before_faults["snapshot"] = [DropRequest()] * 9
+            before, calls = desk.bot.clock.now_ms(), len(desk.plan.names("snapshot"))
+            with pytest.raises(VenueUnreachable):
+                desk.cycle(step=False)
+            assert len(desk.plan.names("snapshot")) - calls == len(pauses) + 1
+            assert desk.bot.clock.now_ms() - before == sum(pauses) * 1000
+            built = desk.assembled.bot.venue
+            assert isinstance(built, PacedVenue) and isinstance(built.pace, Pace)
+
+
+@proves("execution.symbol_spacing_ms")
+def symbol_spacing_keeps_the_orders_of_a_split_entry_apart(tmp_path: Path) -> None:
+    for spacing in (500, 1700):
+        knobs: dict[str, object] = {
+            "execution.symbol_spacing_ms": spacing,
+            f"sim.instruments.{SOL}": {"max_market_qty": 20},
+        }
+        with rig(folder(tmp_path, spacing), [UP], knobs) as desk:
+            assert desk.cycle().decisions[0].outcome == "entered"
+            sent = [one.created_ms for one in desk.intents()]
+            assert len(sent) == 3
+            assert {after - before for before, after in pairwise(sent)} == {spacing}
+
+
+# What is traded, and how.
+
+
+@proves("perps.enabled")
+def perps_enabled_permits_entries(tmp_path: Path) -> None:
+    with rig(folder(tmp_path, "on"), [UP]) as desk:
+        assert desk.cycle().decisions[0].outcome == "entered"
+    with rig(folder(tmp_path, "off"), [UP], {"perps.enabled": False}) as desk:
+        assert desk.cycle().decisions[0].code == "enabled" and desk.intents() == []
+
+
+@proves("perps.symbol", "market.candidate_symbols")
+def the_market_traded_is_the_candidates_or_else_the_symbol(tmp_path: Path) -> None:
+    for knobs, expected in (
+        ({"perps.symbol": "BTCUSDT"}, ("BTCUSDT",)),
+        ({"perps.symbol": "BTCUSDT", "market.candidate_symbols": ["SOLUSDT", "ETHUSDT"]}, ("ETHUSDT", "SOLUSDT")),
+    ):
+        with rig(folder(tmp_path, len(expected)), None, knobs) as desk:
+            assert tuple(one.symbol for one in desk.cycle().decisions) == expected
+
+
+@proves("perps.interval")
+def interval_is_the_length_of_the_candles_that_are_read(tmp_path: Path) -> None:
+    for interval in ("5m", "15m"):
+        with rig(folder(tmp_path, interval), None, {"perps.interval": interval}) as desk:
+            first = desk.cycle().decisions[0].candle_open_ms
+            second = desk.cycle().decisions[0].candle_open_ms
+            assert first is not None and second == first + INTERVALS_MS[interval]
+
+
+@proves("perps.margin_mode")
+def margin_mode_is_isolated_and_cross_is_refused(tmp_path: Path) -> None:
+    with rig(tmp_path, [UP]) as desk:
+        assert desk.cycle().snapshot.positions[0].margin_mode == "isolated"
+    assert refused_by_this_build(tmp_path, 'perps = { marginMode = "cross" }') == ["perps.marginMode"]
+
+
+@proves("perps.leverage")
+def leverage_is_set_at_the_venue_before_the_first_order(tmp_path: Path) -> None:
+    for leverage in (5, 3):
+        with rig(folder(tmp_path, leverage), [UP], {"perps.leverage": leverage}) as desk:
+            (position,) = desk.cycle().snapshot.positions
+            assert position.leverage == leverage
+            changes = [call.name for call in desk.plan.calls if call.changes]
+            assert changes == ["set_leverage", "place"]
+
+
+@proves("perps.trigger_by")
+def trigger_by_is_the_price_that_fires_stop_and_target(tmp_path: Path) -> None:
+    for by in (TriggerBy.LAST, TriggerBy.MARK):
+        with rig(folder(tmp_path, by.name), [UP, CALM], {"perps.trigger_by": by.value}) as desk:
+            orders = desk.cycle().snapshot.orders
+            assert [one.trigger_by for one in orders] == [by, by]
+            host = desk.assembled.embedded.host
+            now = host.state.server_ms
+            host.execute(CancelOrder(SOL, orders[0].order_id, now, now + 5000))
+            desk.cycle()
+            placed = [one for one in desk.intents() if one.purpose is Purpose.STOP]
+            assert [one.trigger_by for one in placed] == [by], "the stop that protection puts back as well"
+    assert refused_by_this_build(tmp_path, 'perps = { triggerBy = "IndexPrice" }') == ["perps.triggerBy"]
+
+
+@proves("perps.stop_loss_pct")
+def stop_loss_pct_also_measures_the_stop_of_a_position_without_a_plan(tmp_path: Path) -> None:
+    for distance, expected in ((D("0.01"), "99.01"), (D("0.03"), "97.01")):
+        with rig(folder(tmp_path, distance), QUIET, {"perps.stop_loss_pct": distance, "sim.slippage_bps": 0}) as desk:
+            order(desk.assembled.embedded, OrderSide.BUY, "2")  # somebody else's
+            desk.cycle()
+            (stop,) = [one.trigger_price for one in desk.intents()]
+            assert abs(stop - D(expected)) <= D("0.01")
+
+
+@proves("perps.early_exit_on_cross")
+def early_exit_on_cross_leaves_at_the_reverse_cross(tmp_path: Path) -> None:
+    left = {}
+    for wanted in (True, False):
+        with rig(folder(tmp_path, wanted), [UP, *[SAG] * 10], {"perps.early_exit_on_cross": wanted}) as desk:
+            left[wanted] = [desk.cycle().decisions[0].outcome for _ in range(11)].count("exit")
+    assert left == {True: 1, False: 0}
+
+
+@proves("perps.fast_period", "perps.slow_period")
+def the_periods_decide_which_candles_cross(tmp_path: Path) -> None:
+    prices = closes(market(), 200)
+    candles = [Candle(i, price, price, price, price, D(1)) for i, price in enumerate(prices)]
+
+    def crosses(fast: int, slow: int) -> list[int]:
+        strategy = make(configure({"perps.fast_period": fast, "perps.slow_period": slow}))
+        return [end for end in range(60, 200) if isinstance(strategy.evaluate(SOL, candles[:end]), Signal)]
+
+    usual = crosses(9, 21)
+    assert usual and crosses(3, 21) != usual and crosses(9, 40) != usual
+
+
+@proves("risk.signal_cooldown_hours")
+def the_cooldown_keeps_a_symbol_from_its_next_signal(tmp_path: Path) -> None:
+    rows: list[Row] = [UP, ("100.5", "100.6", "98.9", "99"), FLAT, FLAT, ("100", "102", "99.9", "101.9")]
+    seen = {}
+    for hours in (0, 4):
+        with rig(folder(tmp_path, hours), rows, {"risk.signal_cooldown_hours": hours}) as desk:
+            codes = [desk.cycle().decisions[0].code for _ in rows]
+            seen[hours] = codes.count("entered"), codes.count("cooldown")
+    assert seen == {0: (2, 0), 4: (1, 1)}
+
+
+@proves("alerts.per_type_seconds")
+def per_type_seconds_holds_alerts_back(tmp_path: Path) -> None:
+    said = {}
+    for seconds in (0, 300):
+        where = folder(tmp_path, seconds)
+        with rig(where, QUIET, {"alerts.per_type_seconds": seconds}) as desk, lines(desk, where) as log:
+            for at_ms in (0, 100_000, 299_000):
+                desk.write(outbox.put, at_ms=at_ms, type="t", symbol=SOL, urgent=False, text="again", context={})
+            desk.cycle()
+            said[seconds] = sum("ALERT[t]" in line for line in log())
+    assert said == {0: 3, 300: 1}
+
+
+# The simulated exchange.
+
+
+@proves("sim.source")
+def source_replay_wants_a_file_and_live_is_refused(tmp_path: Path) -> None:
+    assert refused_by_this_build(tmp_path, 'sim = { source = "live" }') == ["sim.source"]
+    ran = bot_process(tmp_path, 'sim = { source = "replay" }')
+    assert ran.returncode == 3 and "no file is named" in ran.stderr
+
+
+@proves("sim.seed")
+def the_seed_decides_the_prices_and_nothing_else_does(tmp_path: Path) -> None:
+    assert closes(market(sim__seed=7)) == closes(market(sim__seed=7))
+    assert closes(market(sim__seed=7)) != closes(market(sim__seed=8))
+
+
+@proves("sim.start_balance")
+def start_balance_is_the_first_equity(tmp_path: Path) -> None:
+    with rig(tmp_path, QUIET, {"sim.start_balance": 2500}) as desk:
+        assert desk.cycle().snapshot.equity == 2500
+
+
+@proves("sim.taker_fee", "sim.slippage_bps")
+def taker_fee_and_slippage_are_what_a_market_order_costs(tmp_path: Path) -> None:
+    def cost(**knobs: object) -> tuple[Decimal, Decimal]:
+        exchange = market(**knobs)
+        last = exchange.host.state.prices[SOL].last
+        price = fill_price(exchange)
+        return price - last, (10_000 - exchange.host.state.balances["trader"]) / price
+
+    assert cost(sim__slippage_bps=0, sim__taker_fee=D("0.001")) == (0, D("0.001"))
+    assert cost(sim__slippage_bps=0, sim__taker_fee=D("0.002")) == (0, D("0.002"))
+    worse, _ = cost(sim__slippage_bps=50)
+    assert D("0.7") < worse < D("0.8"), "half a percent of about 149"
+
+
+@proves("sim.maker_fee")
+def maker_fee_is_what_a_resting_order_pays(tmp_path: Path) -> None:
+    paid = {}
+    for fee in (D("0.0002"), D("-0.0001")):
+        exchange = market(sim__maker_fee=fee)
+        price = exchange.host.state.prices[SOL].last - D("0.05")
+        order(exchange, OrderSide.BUY, "1", OrderType.LIMIT, price=price)
+        for _ in range(40):
+            exchange.step()
+        (fill,) = exchange.host.account_events(0, 1)
+        assert isinstance(fill, Fill) and fill.maker
+        paid[fee] = fill.fee / fill.price
+    assert paid == {fee: fee for fee in paid}
+
+
+@proves("sim.funding_rate")
+def funding_rate_is_paid_by_longs_every_eight_hours(tmp_path: Path) -> None:
+    paid = {}
+    for rate in (D(0), D("0.001")):
+        with rig(folder(tmp_path, rate), None, {"sim.funding_rate": rate, "perps.enabled": False}) as desk:
+            order(desk.assembled.embedded, OrderSide.BUY, "1")
+            desk.step(97)  # eight hours of five-minute candles
+            desk.cycle()
+            paid[rate] = desk.read(ledger.totals).funding
+    assert paid[D(0)] == 0 and paid[D("0.001")] < 0
+
+
+@proves(*(f"sim.instruments.*.{name}" for name in SimInstrument.model_fields), "sim.instruments")
+def a_declared_contract_is_listed_with_everything_that_was_declared(tmp_path: Path) -> None:
+    declared = {
+        "base": "MY", "quote": "USDT", "tick_size": "0.05", "qty_step": "0.2", "min_qty": "0.4", "min_notional": "7",
+        "max_market_qty": "80", "max_leverage": "12", "maintenance_rate": "0.03", "start_price": "250",
+    }  # fmt: skip
+    exchange = market(sim__instruments={"MYCOINUSDT": declared}, perps__symbol="MYCOINUSDT", sim__seed=1)
+    instrument = exchange.host.state.instruments["MYCOINUSDT"]
+    assert (instrument.base, instrument.quote) == ("MY", "USDT")
+    assert (instrument.tick_size, instrument.qty_step) == (D("0.05"), D("0.2"))
+    assert (instrument.min_qty, instrument.min_notional, instrument.max_market_qty) == (D("0.4"), 7, 80)
+    (tier,) = instrument.tiers
+    assert (tier.max_leverage, tier.maintenance_rate) == (12, D("0.03"))
+    assert set(declared) == set(SimInstrument.model_fields)
+    other = market(sim__instruments={"MYCOINUSDT": {**declared, "start_price": "500"}}, perps__symbol="MYCOINUSDT")
+    assert closes(exchange)[0] < 350 < closes(other)[0]
+
+
+@proves("sim.clock")
+def the_clock_says_who_moves_the_market(tmp_path: Path) -> None:
+    now = [WALL_MS]
+    config = configure({"sim.clock": "wall"})
+    exchange = open_embedded(config, None, wall_ms=lambda: now[0])
+    before = exchange.host.state.market_ms
+    now[0] += 5 * MINUTE_MS
+    exchange.step()
+    assert exchange.clock.now_ms() == now[0] and exchange.host.state.market_ms - before >= 4 * MINUTE_MS
+    stepped = market()
+    assert stepped.clock.now_ms() != WALL_MS
+    moved = stepped.host.state.market_ms
+    stepped.step()
+    assert stepped.host.state.market_ms == moved + FIVE_MS
+
+
+# The log, through the tool itself.
+
+
+def bot_process(tmp_path: Path, config: str) -> subprocess.CompletedProcess[str]:
+    path = tmp_path / "run.toml"
+    path.write_text(config + "\n")
+    command = [sys.executable, "-m", "tradectl", "run", "--mode", "paper", "--config", str(path)]
+    command += ["--state", str(tmp_path / "bot.db"), "--cycles", "2", "--speed", "max"]
+    return subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@proves("log.path", "log.level", "log.format")
+def the_log_is_written_where_and_as_it_says(tmp_path: Path) -> None:
+    plain = folder(tmp_path, "plain")
+    assert bot_process(plain, "").returncode == 0
+    text = (plain / "logs" / "trading.log").read_text()
+    assert " INFO tradectl.engine.cycle CYCLE_SUMMARY: " in text and " DEBUG " not in text
+    chosen = folder(tmp_path, "chosen")
+    asked = '[log]\npath = "elsewhere/bot.log"\nlevel = "DEBUG"\nformat = "json"'
+    assert bot_process(chosen, asked).returncode == 0
+    rows = [json.loads(line) for line in (chosen / "elsewhere" / "bot.log").read_text().splitlines()]
+    assert {"DEBUG", "INFO"} <= {row["level"] for row in rows} and not (chosen / "logs").exists()
+
+
+@pytest.mark.parametrize("knob", sorted(PROOFS))
+def test_the_knob_changes_what_it_says(knob: str, tmp_path: Path) -> None:
+    PROOFS[knob](tmp_path)
+
+
+# The inventory.
+
+# Named in tests/risk under a section's prefix, one test for several.
+BY_PREFIX = {
+    "risk_management.crisis_mode.atr_period": "atr_period=",
+    "risk_management.crisis_mode.lookback_bars": "lookback_bars",
+    "risk_management.crisis_mode.volatility_multiplier": "volatility_multiplier",
+    "risk.confidence.high": '("high", ',
+    "risk.confidence.low": '("low", ',
+}
+
+
+def test_no_knob_that_may_be_set_goes_unproved() -> None:
+    risk = "\n".join(path.read_text() for path in sorted((ROOT / "tests" / "risk").glob("*.py")))
+    may_be_set = {".".join(path) for path, field in walk(Config) if (fact := fact_of(field)) and fact.available}
+    looked_for = {name: BY_PREFIX.get(name, f'"{name}"') for name in may_be_set - PROOFS.keys()}
+    unproved = [name for name, text in looked_for.items() if text not in risk]
+    assert sorted(unproved) == []
+
+
+def test_no_proof_is_of_a_knob_that_is_not_there() -> None:
+    known = {".".join(path) for path, _ in walk(Config)} | {
+        f"sim.instruments.*.{one}" for one in SimInstrument.model_fields
+    }
+    assert set(PROOFS) | set(BY_PREFIX) <= known
