@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from tradectl.domain.fill import AccountEvent, Fill
+from tradectl.domain.fill import AccountEvent, Fill, Funding
 from tradectl.domain.intent import ClientId, Intent, IntentState, Purpose
+from tradectl.domain.ledger import OpenTrade
 from tradectl.domain.position import Protection, coverage
 from tradectl.sim import views
 from tradectl.sim.events import Accepted
 from tradectl.sim.filehost import FileHost
-from tradectl.store import intents, ledger
+from tradectl.store import intents, ledger, transfers
 from tradectl.store.database import Database
 
 PAGE = 500
@@ -60,11 +61,12 @@ def compare(store_path: Path, *, start_balance: Decimal = Decimal(10_000)) -> Co
         with db.read() as conn:
             totals = ledger.totals(conn)
             open_trades = ledger.open_trades(conn)
+            moved = transfers.total(conn)
             known = {row[0]: Decimal(row[1]) for row in conn.execute("SELECT execution_id, qty FROM fills").fetchall()}
             recorded = intents.latest(conn, None, 10_000_000)
         booked = list(account_events(host))
         found = [
-            *_money(host, totals, start_balance),
+            *_money(host, totals, moved, start_balance),
             *_fills(booked, known),
             *_positions(host, open_trades),
             *_orders(host, recorded),
@@ -73,7 +75,7 @@ def compare(store_path: Path, *, start_balance: Decimal = Decimal(10_000)) -> Co
         fills = [event for event in booked if isinstance(event, Fill)]
         return Compared(
             fills=len(fills),
-            fundings=len(booked) - len(fills),
+            fundings=sum(1 for event in booked if isinstance(event, Funding)),
             trades=totals.trades,
             liquidations=sum(1 for fill in fills if fill.kind.value == "liquidation"),
             differences=tuple(found),
@@ -96,9 +98,9 @@ def standing(store_path: Path) -> tuple[str, ...]:
         db.close()
 
 
-def _money(host: FileHost, totals: ledger.LedgerTotals, start_balance: Decimal) -> Iterator[str]:
+def _money(host: FileHost, totals: ledger.LedgerTotals, moved: Decimal, start_balance: Decimal) -> Iterator[str]:
     wallet = host.state.balances["trader"]
-    ours = start_balance + totals.gross - totals.fees + totals.funding
+    ours = start_balance + moved + totals.gross - totals.fees + totals.funding
     if ours != wallet:
         yield f"the ledger comes to {ours}, the exchange's wallet is {wallet}"
 
@@ -114,7 +116,7 @@ def _fills(booked: list[AccountEvent], known: dict[str, Decimal]) -> Iterator[st
             yield f"fill {execution_id} has {known[execution_id]} here and {theirs[execution_id]} there"
 
 
-def _positions(host: FileHost, open_trades: dict[str, ledger.OpenTrade]) -> Iterator[str]:
+def _positions(host: FileHost, open_trades: dict[str, OpenTrade]) -> Iterator[str]:
     held = {symbol: position.lot for symbol, position in host.state.positions.items() if position.lot.qty}
     for symbol in held.keys() | open_trades.keys():
         theirs = held.get(symbol)

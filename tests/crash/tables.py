@@ -44,7 +44,7 @@ def store_tables(store: Path, tables: tuple[str, ...]) -> dict[str, Rows]:
 
 
 def money(store: Path) -> dict[str, Rows]:
-    """The ledger's tables without the client ids: an attempt that never left took a number, and moves the later ones."""
+    """The ledger's tables without client ids: an attempt that never left took a number, and moves the later ones."""
     tables = store_tables(store, LEDGER)
     tables["fills"] = [(*row[:3], *row[4:]) for row in tables["fills"]]
     return tables

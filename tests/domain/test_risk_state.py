@@ -61,9 +61,10 @@ def test_only_losing_trades_lengthen_a_streak_and_break_even_ends_it() -> None:
     assert risk_state.book_trade(state, D("0"), NOON + 1).streak == 0
 
 
-@given(MONEY, MONEY, st.integers(-9_000, 1_000_000))
-def test_a_transfer_is_neither_profit_nor_loss(start: Decimal, equity: Decimal, share: int) -> None:
+@given(MONEY, MONEY, st.integers(-9_000, 1_000_000), MONEY.map(lambda amount: -amount))
+def test_a_transfer_is_neither_profit_nor_loss(start: Decimal, equity: Decimal, share: int, lost: Decimal) -> None:
     state = observe_equity(first_state(start, NOON), equity, NOON + 1, D(0), 0)
+    state = risk_state.book_cash(state, lost, NOON)
     transfer = equity * share / 10_000
     moved = risk_state.transfer(state, transfer, equity)
     after = equity + transfer

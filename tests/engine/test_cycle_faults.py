@@ -18,6 +18,7 @@ from tradectl.domain.position import Protection, coverage
 from tradectl.domain.system_state import LatchName
 from tradectl.errors import Busy
 from tradectl.sim.faults import Call, Delay, DropRequest, Fault, LoseAnswer, Refuse
+from tradectl.sim.ops import CancelOrder
 from tradectl.store import intents, journal, latches, ledger
 
 KNOBS: dict[str, object] = {
@@ -70,6 +71,14 @@ def misbehave(desk: Rig, plan: Bad) -> None:
     desk.plan.after = plan.after  # type: ignore[method-assign]
 
 
+def lose_stops(desk: Rig) -> None:
+    """Somebody cancels every stop there is."""
+    host = desk.assembled.embedded.host
+    for order in [order.fact for order in host.state.orders.values() if order.fact.protective]:
+        now = host.state.server_ms
+        host.execute(CancelOrder(SOL, order.order_id, now, now + 5000))
+
+
 def attempt(desk: Rig, *, step: bool) -> bool:
     try:
         desk.cycle(step=step)
@@ -87,6 +96,8 @@ def test_whatever_goes_wrong_the_books_come_back_to_the_venues_own(tmp_path: Pat
         done = True
         for _ in range(90):
             done = attempt(desk, step=done)
+            if dice.random() < 0.1:
+                lose_stops(desk)
             if dice.random() < 0.05:
                 desk.latch(LatchName.PAUSE)
             elif dice.random() < 0.2:

@@ -1,4 +1,4 @@
-"""Whole replays through the real executable, synced to the disk: the ledger is the exchange's own books, to the digit."""
+"""Whole replays through the real executable: the ledger is the exchange's own books, to the last digit."""
 
 from __future__ import annotations
 

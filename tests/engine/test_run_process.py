@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 
@@ -213,8 +214,6 @@ def test_full_disk_is_said_and_stops_nothing_at_the_venue(tmp_path: Path) -> Non
         "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000));"
         "sys.argv = ['tradectl', *sys.argv[1:]]; import tradectl.__main__ as m; m.main()"
     )
-    import subprocess
-
     process = subprocess.Popen(
         [sys.executable, "-c", limited, *desk.argv()],
         cwd=desk.folder,

@@ -14,7 +14,8 @@ from tradectl.sim.faults import Refuse
 from tradectl.sim.ops import CancelOrder
 from tradectl.store import ledger
 
-SMALL_ORDERS = {"sim.instruments": {SOL: {"tick_size": "0.01", "qty_step": "0.1", "min_qty": "0.1", "max_market_qty": "3"}}}
+LISTED = {"tick_size": "0.01", "qty_step": "0.1", "min_qty": "0.1"}
+SMALL_ORDERS = {"sim.instruments": {SOL: {**LISTED, "max_market_qty": "3"}}}
 TURN = [FLAT] * 40 + [UP, *[SAG] * 12]
 
 
@@ -43,9 +44,7 @@ def large_position_without_stops(desk: Rig) -> None:
 
 
 def quantities(desk: Rig, purpose: Purpose) -> list[str]:
-    return [
-        str(one.qty) for one in desk.intents() if one.purpose is purpose and one.state is IntentState.CONFIRMED
-    ]
+    return [str(one.qty) for one in desk.intents() if one.purpose is purpose and one.state is IntentState.CONFIRMED]
 
 
 def test_its_missing_stops_are_placed_in_slices_that_cover_all_of_it(tmp_path: Path) -> None:
@@ -60,7 +59,7 @@ def test_its_missing_stops_are_placed_in_slices_that_cover_all_of_it(tmp_path: P
 def test_it_is_closed_in_slices_when_the_venue_takes_no_stop(tmp_path: Path) -> None:
     with rig(tmp_path, [FLAT] * 10, SMALL_ORDERS) as desk:
         large_position_without_stops(desk)
-        desk.plan.befores["place"] = [Refuse("no", "not now")]
+        desk.plan.before_faults["place"] = [Refuse("no", "not now")] * 2
         protect_now(desk)
         assert desk.snapshot().position(SOL) is None
         assert quantities(desk, Purpose.EXIT) == ["2.7", "2.7", "2.6"]
@@ -69,7 +68,7 @@ def test_it_is_closed_in_slices_when_the_venue_takes_no_stop(tmp_path: Path) -> 
 @pytest.mark.parametrize("most", ["3", "100"])
 def test_early_exit_leaves_the_whole_position_whatever_the_largest_order_is(tmp_path: Path, most: str) -> None:
     knobs = {
-        "sim.instruments": {SOL: {**SMALL_ORDERS["sim.instruments"][SOL], "max_market_qty": most}},
+        "sim.instruments": {SOL: {**LISTED, "max_market_qty": most}},
         "perps.early_exit_on_cross": True,
         "perps.stop_loss_pct": D("0.05"),
         "perps.take_profit_pct": D("0.10"),

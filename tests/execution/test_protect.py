@@ -19,7 +19,7 @@ from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import LatchName
 from tradectl.execution.ingest import ingest
 from tradectl.execution.protect import Protected, protect, stop_price
-from tradectl.sim.faults import DropRequest, Refuse
+from tradectl.sim.faults import Delay, DropRequest, Refuse
 from tradectl.sim.ops import CancelOrder, PlaceOrder
 from tradectl.store import halt, ledger, outbox
 
@@ -145,14 +145,25 @@ def test_a_level_that_was_already_passed_is_closed_reduce_only(desk, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["normal", "halted"])
-def test_a_stop_that_the_venue_refuses_ends_in_closing_the_position_even_when_halted(desk, how):
+def test_a_stop_that_the_venue_keeps_refusing_ends_in_closing_the_position_even_when_halted(desk, how):
     hold(desk)
     strip(desk)
     if how == "halted":
         desk.latch(LatchName.KILL_SWITCH)
-    desk.plan.before_faults["place"] = [Refuse("max_conditional_orders", "no room")]
+    desk.plan.before_faults["place"] = [Refuse("max_conditional_orders", "no room")] * 2
     done = go(desk)
-    assert "the venue refuses its stop" in done.closed[SOL] and desk.snapshot().positions == ()
+    assert "the venue keeps refusing its stop" in done.closed[SOL] and desk.snapshot().positions == ()
+
+
+@pytest.mark.parametrize("fault", [Refuse("too_many_requests", "later"), Delay(6_000)], ids=["throttled", "too late"])
+def test_a_stop_refused_once_is_placed_again_and_no_position_is_ended_for_it(desk, fault):
+    hold(desk)
+    strip(desk)
+    desk.plan.before_faults["place"] = [fault]
+    done = go(desk)
+    assert done.placed == {SOL: "99"} and done.closed == {} and cover(desk) is Protection.COVERED
+    states = [one.state for one in desk.intents() if one.purpose is Purpose.STOP]
+    assert states == [IntentState.REJECTED, IntentState.CONFIRMED], "a new attempt is a new intent"
 
 
 def test_a_stop_whose_outcome_is_unknown_closes_nothing(desk):

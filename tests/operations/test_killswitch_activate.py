@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tradectl.domain.order import OrderSide, OrderType
 from tradectl.domain.position import Protection, coverage
 from tradectl.domain.system_state import LatchName
 from tradectl.sim.events import Executed, Updated
-from tradectl.store import emergency, files, halt, intents, journal, latches
+from tradectl.store import emergency, emergency_file, files, halt, intents, journal, latches
 
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
 
@@ -254,14 +255,90 @@ def test_a_locked_exchange_is_fenced_not_verified_and_its_cancel_not_tried_twice
         assert latches.get(conn, LatchName.KILL_SWITCH) is not None
 
 
-def test_a_damaged_emergency_journal_does_not_end_the_command(acct: Account) -> None:
+def spoil(acct: Account) -> None:
+    """Two records beside the store, the first of them torn."""
+    for number in (1, 2):
+        emergency.record(acct.store, at_ms=number, kind="emergency", actor="ann", body={"step": f"s{number}"})
+    with emergency.path_of(acct.store).open("r+b") as file:
+        file.seek(emergency_file.FIRST * emergency_file.PLACE_BYTES + 30)
+        file.write(b"?")
+
+
+def test_a_damaged_emergency_journal_does_not_end_the_command_and_is_told_of_once(acct: Account) -> None:
     entry = acct.resting()
-    emergency.path_of(acct.store).write_bytes(b"not json\n")
+    spoil(acct)
     ran = acct.tradectl("killswitch", "activate")
     assert entry.order_id not in acct.orders()
-    assert "VERIFIED" in ran.out and "holds something unreadable" in ran.all
+    assert ran.code == 0 and "NOT VERIFIED" not in ran.out, ran.all
+    assert "holds something unreadable, which is skipped: record place 1" in ran.out
+    with acct.db() as db, db.read() as conn:
+        imported = journal.page(conn, kind="emergency")
+    assert [row.body["step"] for row in imported] == ["s2", "damaged"]
+    assert "unreadable" not in acct.tradectl("killswitch", "status").all
+
+
+def test_status_and_clear_tell_of_a_damaged_emergency_journal(acct: Account) -> None:
+    acct.tradectl("killswitch", "activate")
+    spoil(acct)
+    status = acct.tradectl("killswitch", "status")
+    assert status.code == 1 and "1 records wait" in status.out and "record place 1" in status.out
     cleared = acct.tradectl("killswitch", "clear", "--approver", "bea", "--reason", "x")
-    assert cleared.code == 2 and "unreadable" in cleared.err
+    assert cleared.code == 0 and "record place 1" in cleared.out, cleared.all
+    assert emergency.look(acct.store).troubles == ()
+
+
+def test_clearing_is_refused_while_the_emergency_journal_cannot_be_read_at_all(acct: Account) -> None:
+    acct.tradectl("killswitch", "activate")
+    emergency.path_of(acct.store).mkdir()
+    words = ("killswitch", "clear", "--approver", "bea", "--reason", "x")
+    cleared = acct.tradectl(*words)
+    assert cleared.code == 2 and "cannot be read: Is a directory" in cleared.err
+    assert acct.tradectl(*words, "--override", "--yes").code == 0
+
+
+@pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+def test_drains_by_the_bots_own_window_and_skew_where_the_store_is_locked(acct: Account, lock: str) -> None:
+    with acct.db() as db:
+        emergency.prepare(db.path, emergency.Facts(db.identity, 9_000, 2_500))
+    before = acct.server_ms()
+    holder = hold_lock(acct.store, lock)
+    try:
+        ran = acct.tradectl("killswitch", "activate")
+    finally:
+        let_go(holder)
+    assert ran.code == 0, ran.all
+    assert acct.server_ms() - before == 9_000 + 2_500 + 1_000
+
+
+def test_another_stores_header_is_not_believed_where_the_store_can_be_read(acct: Account) -> None:
+    with acct.db() as db:
+        other = replace(db.identity, store_tag="zzzzzz")
+        emergency.prepare(db.path, emergency.Facts(other, 9_000, 2_500))
+    before = acct.server_ms()
+    holder = hold_lock(acct.store)
+    try:
+        acct.tradectl("killswitch", "activate")
+    finally:
+        let_go(holder)
+    assert acct.server_ms() - before == 5_000 + 1_000 + 1_000
+
+
+def test_the_header_tells_the_exchange_of_a_store_that_cannot_be_read(acct: Account) -> None:
+    """The exchange's file is not where it lies by convention: only the stamp says where."""
+    entry = acct.resting()
+    moved = acct.exchange.with_name("elsewhere.db")
+    acct.exchange.replace(moved)
+    with acct.db() as db:
+        stamp = replace(db.identity, venue_path=moved.name)
+        emergency.prepare(db.path, emergency.Facts(stamp, 5_000, 1_000))
+    holder = hold_lock(acct.store, "BEGIN EXCLUSIVE")
+    try:
+        ran = acct.tradectl("killswitch", "activate")
+    finally:
+        let_go(holder)
+    assert ran.code == 0, ran.all
+    moved.replace(acct.exchange)
+    assert entry.order_id not in acct.orders()
 
 
 @pytest.mark.parametrize("words", [("killswitch", "activate", "--help"), ("killswitch", "--help", "activate")])

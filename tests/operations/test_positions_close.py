@@ -99,6 +99,31 @@ def test_works_while_another_process_holds_the_store(acct: Account) -> None:
     assert "emergency journal" in ran.out
 
 
+def test_a_damaged_emergency_journal_is_told_of_and_stops_nothing(acct: Account) -> None:
+    acct.long()
+    emergency.record(acct.store, at_ms=1, kind="emergency", actor="ann", body={"step": "whole"})
+    with emergency.path_of(acct.store).open("r+b") as file:
+        file.write(b"not a header")
+        file.seek(emergency.SIZE_BYTES - 100)
+        file.write(b"garbage")
+    ran = acct.tradectl(*CLOSE, "--yes")
+    assert ran.code == 0, ran.all
+    assert acct.snapshot().positions == ()
+    assert "holds something unreadable, which is skipped: the header, record place" in ran.out
+    with acct.db() as db, db.read() as conn:
+        assert [row.body["step"] for row in journal.page(conn, kind="emergency")] == ["whole", "damaged"]
+    assert emergency.look(acct.store).troubles == ()
+
+
+def test_an_emergency_journal_that_cannot_be_read_is_told_of_and_stops_nothing(acct: Account) -> None:
+    acct.long()
+    emergency.path_of(acct.store).mkdir()
+    ran = acct.tradectl(*CLOSE, "--yes")
+    assert ran.code == 0, ran.all
+    assert acct.snapshot().positions == ()
+    assert "cannot be read: Is a directory" in ran.out
+
+
 def test_others_stops_are_never_cancelled_by_us_and_said(acct: Account) -> None:
     acct.long(bracket=False)
     foreign = acct.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import sqlite3
 import subprocess
@@ -15,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from store_kit import OURS, create, locked_by_another_process
 
+from tradectl.cli import context
 from tradectl.domain.system_state import LatchName
-from tradectl.store import fence, halt, journal, latches, migrations, pointers, schema_v1
+from tradectl.store import actor, fence, halt, journal, latches, migrations, pointers, schema_v1
 from tradectl.store.database import Database
 
 LINE = ["killswitch", "activate"]
@@ -26,7 +28,7 @@ NASTY = 'he said "stop"\\ now\n\tü 停 \x01'
 
 @pytest.fixture(autouse=True)
 def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TRADECTL_STATE", "SUDO_USER", "LOGNAME"):
+    for name in ("TRADECTL_STATE", "TRADECTL_OPERATOR", "SUDO_USER", "LOGNAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("USER", "ann")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
@@ -330,6 +332,7 @@ def test_only_what_is_cheap_is_imported() -> None:
     assert {name for name in loaded if name.startswith("tradectl")} == {
         "tradectl",
         "tradectl.store",
+        "tradectl.store.actor",
         "tradectl.store.chain",
         "tradectl.store.fence",
         "tradectl.store.files",
@@ -338,12 +341,31 @@ def test_only_what_is_cheap_is_imported() -> None:
     }
 
 
-def test_who_is_the_person_behind_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SUDO_USER", "zoe")
-    assert fence.who() == "zoe"
-    monkeypatch.delenv("SUDO_USER")
+def test_the_fence_and_the_commands_name_the_operator_by_one_rule() -> None:
+    assert fence.who is context.operator_name is actor.operator_name
+
+
+def test_the_operator_is_the_one_named_then_the_one_behind_sudo_then_the_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"TRADECTL_OPERATOR": " night\n desk ", "SUDO_USER": "zoe", "LOGNAME": "bob", "USER": "ann"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    said = []
+    for name in given:
+        said.append(fence.who())
+        monkeypatch.setenv(name, " ")
+    assert said == ["night desk", "zoe", "bob", "ann"]
+
+
+def test_without_any_variable_the_machine_tells_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("USER")
-    assert fence.who() == f"uid {os.getuid()}"
+    assert fence.who() == pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_001)  # nobody's
+    assert fence.who() == "uid-4000000001"
+
+
+def test_a_name_that_is_no_text_is_written_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADECTL_OPERATOR", b"caf\xe9".decode("utf-8", "surrogateescape"))
+    assert fence.who() == "caf?"
 
 
 def point(path: Path, account: str = "main", alive: bool = True) -> None:

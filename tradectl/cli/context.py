@@ -13,6 +13,13 @@ from typing import Any, TextIO
 import typer
 from typer.core import TyperOption
 
+from tradectl.store.actor import operator_name
+
+__all__ = [
+    "ENV_CONFIG", "ENV_STATE", "Given", "Invocation", "from_given", "invocation", "is_terminal", "operator_name",
+    "shared_options",
+]  # fmt: skip
+
 ENV_CONFIG = "TRADECTL_CONFIG"
 ENV_STATE = "TRADECTL_STATE"
 
@@ -58,14 +65,6 @@ class Invocation:
 
 def is_terminal(stream: TextIO) -> bool:
     return not stream.closed and stream.isatty()
-
-
-def operator_name() -> str:
-    """Who acts, for the journal (promise 11): the person behind sudo, else the login. The fence names them alike."""
-    for name in ("SUDO_USER", "USER", "LOGNAME"):
-        if found := os.environ.get(name):
-            return found
-    return f"uid {os.getuid()}"
 
 
 def invocation(ctx: typer.Context) -> Invocation:

@@ -1,4 +1,4 @@
-"""Executions and funding, as the venue books them."""
+"""Executions, funding and transfers, as the venue books them."""
 
 from __future__ import annotations
 
@@ -50,4 +50,14 @@ class Funding:
     at_ms: int
 
 
-AccountEvent = Fill | Funding
+@dataclass(frozen=True, slots=True)
+class TransferFact:
+    """A deposit (> 0) or withdrawal (< 0), quote currency."""
+
+    transfer_id: str
+    seq: int
+    amount: Decimal
+    at_ms: int
+
+
+AccountEvent = Fill | Funding | TransferFact

@@ -179,9 +179,7 @@ def exit_draft(symbol: str, side: Side, qty: Decimal, reason: str, *, operator: 
     )
 
 
-def exit_drafts(
-    symbol: str, side: Side, qty: Decimal, instrument: Instrument, reason: str
-) -> tuple[IntentDraft, ...]:
+def exit_drafts(symbol: str, side: Side, qty: Decimal, instrument: Instrument, reason: str) -> tuple[IntentDraft, ...]:
     """The whole of `qty` as exits that the venue takes: split at its largest market order."""
     slices = instrument.market_slices(qty) or (qty,)
     return tuple(exit_draft(symbol, side, part, reason) for part in slices)

@@ -21,7 +21,7 @@ class RiskState:
     day: str
     day_start_equity: Decimal
     day_start_estimated: bool  # the bot was not running at midnight
-    realised_today: Decimal  # net of fees and funding
+    realised_today: Decimal  # net of fees and funding; scaled by transfers as the day's start is
     peak_equity: Decimal
     last_equity: Decimal
     last_equity_ms: int
@@ -62,7 +62,7 @@ def observe_equity(
     realised since), marked estimated: the stricter of the two readings.
     """
     day = day_of(at_ms)
-    if day != state.day and at_ms > state.last_equity_ms:
+    if day > state.day:  # never back: a clock that went back and returns would begin today's losses anew
         late = at_ms - day_start_ms(at_ms) > fresh_within_ms
         start = max(state.last_equity, equity - realised_since_midnight) if late else equity
         state = replace(
@@ -89,7 +89,10 @@ def book_trade(state: RiskState, net: Decimal, closed_ms: int) -> RiskState:
 
 
 def transfer(state: RiskState, amount: Decimal, equity_before: Decimal) -> RiskState:
-    """A deposit (> 0) or withdrawal (< 0) is neither profit nor loss. Raises ValueError unless equity_before > 0."""
+    """A deposit (> 0) or withdrawal (< 0) is neither profit nor loss: every share of equity stays what it was.
+
+    Raises ValueError unless equity_before > 0.
+    """
     if equity_before <= 0:
         raise ValueError("a transfer can be booked only against positive equity")
     after = equity_before + amount
@@ -97,5 +100,7 @@ def transfer(state: RiskState, amount: Decimal, equity_before: Decimal) -> RiskS
         state,
         peak_equity=divide(state.peak_equity * after, equity_before),
         day_start_equity=divide(state.day_start_equity * after, equity_before),
+        # Scaled with the day's start, or a withdrawal would turn a loss within the limit into one beyond it.
+        realised_today=divide(state.realised_today * after, equity_before),
         last_equity=state.last_equity + amount,
     )

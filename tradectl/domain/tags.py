@@ -38,6 +38,7 @@ class Tag(StrEnum):
     EXIT = "EXIT"
     FILL = "FILL"
     FUNDING = "FUNDING"
+    TRANSFER = "TRANSFER"
     TRADE_CLOSED = "TRADE_CLOSED"
     SESSION = "SESSION"  # start, resume, end and report of a session
     CYCLE_SUMMARY = "CYCLE_SUMMARY"

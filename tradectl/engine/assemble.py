@@ -94,7 +94,8 @@ def assemble(config: Config, options: RunOptions, *, wall_ms: Callable[[], int],
         epoch = lease.acquire(conn, holder, wall_ms())
     stack.callback(_release, db, epoch, wall_ms)
     _leave_pointer(db, stack)
-    emergency.prepare(db.path)
+    venue = config.venue
+    emergency.prepare(db.path, emergency.Facts(db.identity, venue.recv_window_ms, venue.max_clock_skew_ms))
     _must_have_exchange(db, market)
     embedded = open_embedded(
         config,

@@ -33,8 +33,11 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
 
     # 2. Orders in doubt are asked about, and every position is covered, whatever else is forbidden.
     skew_ms = bot.config.venue.max_clock_skew_ms
-    await resolve(bot.db, bot.venue, bot.clock, max_skew_ms=skew_ms, epoch=bot.epoch)
-    books = state.load_books(bot, snapshot)
+    asked = await resolve(bot.db, bot.venue, bot.clock, max_skew_ms=skew_ms, epoch=bot.epoch)
+    if any(one.resolved for one in asked):  # what was found may have arrived after the account was read
+        snapshot, books = await _look_again(bot, report)
+    else:
+        books = state.load_books(bot, snapshot)
     protected = await protect(
         bot.db, bot.door, snapshot, books.open_trades, dict(bot.instruments), bot.protection, bot.clock.now_ms()
     )

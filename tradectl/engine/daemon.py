@@ -24,7 +24,15 @@ from tradectl.engine.cycle import run_cycle
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.engine.recover import recover, restore
 from tradectl.engine.session_report import SessionReport, held_positions
-from tradectl.errors import Busy, EntryRefused, LeaseHeld, StoreUnwritable, ToolError, TradectlError
+from tradectl.errors import (
+    Busy,
+    EntryRefused,
+    LeaseHeld,
+    StoreUnwritable,
+    ToolError,
+    TradectlError,
+    VenueUnreachable,
+)
 from tradectl.store import cycles, intents, latches, lease, ledger, session
 
 _log = logs.get("engine.daemon")
@@ -108,16 +116,17 @@ async def _live(assembled: Assembled, options: RunOptions, log_path: str) -> Ses
     tally.number, tally.decided_ms = progress.cycle, progress.venue_ms
     deadline = time.monotonic() + options.for_seconds if options.for_seconds is not None else None
     while not stop.is_set():
+        began = time.monotonic()
+        moved: bool | None = None
         if options.cycles is not None and tally.cycles >= options.cycles:
             tally.end_reason = f"{options.cycles} cycles done"
         elif deadline is not None and time.monotonic() >= deadline:
             tally.end_reason = f"{options.for_seconds:g} s have passed"
-        elif not _advance(assembled, tally):
+        elif (moved := _advance(assembled, tally)) is False:
             tally.end_reason = "the market data ended"
         if tally.end_reason:
             break
-        began = time.monotonic()
-        done = await _attempt(assembled, tally)
+        done = bool(moved) and await _attempt(assembled, tally)
         await _wait(assembled, stop, deadline, began, done)
     return _finish(assembled, tally, log_path)
 
@@ -139,12 +148,20 @@ def _listen(stop: asyncio.Event, tally: Run) -> None:
         loop.add_signal_handler(number, told, number)
 
 
-def _advance(assembled: Assembled, tally: Run) -> bool:
-    """Moves a stepped market on, unless the cycle of the present instant has still to be run. False at the end."""
+def _advance(assembled: Assembled, tally: Run) -> bool | None:
+    """Moves a stepped market on, unless the cycle of the present instant has still to be run.
+
+    False at the end of its data, None when the exchange could not be reached: tried again like a failed cycle.
+    """
     embedded = assembled.embedded
-    if embedded.wall or tally.decided_ms < embedded.host.state.market_ms:
-        return True
-    return embedded.step()
+    try:
+        if embedded.wall or tally.decided_ms < embedded.host.state.market_ms:
+            return True
+        return embedded.step()
+    except VenueUnreachable as error:
+        tally.failed += 1
+        _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"the market could not be moved on: {error.what}", error="VenueUnreachable")
+        return None
 
 
 async def _attempt(assembled: Assembled, tally: Run) -> bool:
@@ -214,7 +231,7 @@ def _heartbeat(assembled: Assembled) -> None:
     try:
         with bot.db.transaction() as conn:
             lease.heartbeat(conn, bot.epoch, bot.clock.wall_ms())
-    except Busy as error:
+    except (Busy, StoreUnwritable) as error:
         _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"heartbeat not written: {error.what}", level=30)
 
 

@@ -16,13 +16,17 @@ from tradectl.engine.bot import Bot
 from tradectl.errors import VenueUnreachable
 from tradectl.execution.observe import observe
 from tradectl.execution.resolve import adopt_doubt, resolve
-from tradectl.store import halt, intents, latches, ledger, risk
+from tradectl.store import emergency, halt, intents, latches, ledger, risk
 
 _log = logs.get("engine.recover")
 
 
 def restore(bot: Bot) -> None:
-    """What the store says, said before anything else happens: counters, latches with the command that clears them."""
+    """What the store says, said before anything else happens: counters, latches with the command that clears them.
+
+    What was recorded beside the store while it could not be written is taken into it first (promise 1).
+    """
+    _import_emergency(bot)
     with bot.db.read() as conn:
         counters = risk.load(conn)
         active = latches.active(conn)
@@ -52,6 +56,25 @@ def restore(bot: Bot) -> None:
     if reason is not None:
         _log.emit(Tag.SAFETY_KILL_SWITCH, f"a halt file forbids entries: {reason.strip()}", path=bot.db.path)
     adopt_doubt(bot.db, bot.clock, reason="found in flight at start-up")
+
+
+def _import_emergency(bot: Bot) -> None:
+    """One transaction, then the emergency journal is emptied; what is wrong with it is said, and stops nothing."""
+    path = bot.db.path
+    found = emergency.look(path)
+    if not found.records and not found.troubles:
+        return
+    with bot.db.transaction() as conn:
+        absorbed = emergency.absorb(conn, path, at_ms=bot.clock.wall_ms())
+    trouble = emergency.clear(path, absorbed)
+    for sentence in (*absorbed.troubles, *((trouble,) if trouble else ())):
+        _log.emit(Tag.SAFETY_STATE_LOAD, sentence, level=30, path=emergency.path_of(path))
+    counted = "1 record" if absorbed.new == 1 else f"{absorbed.new} records"
+    _log.emit(
+        Tag.SAFETY_STATE_LOAD,
+        f"Imported {counted} of what was done while the store could not be written",
+        shown_by="tradectl events",
+    )
 
 
 async def recover(bot: Bot) -> bool:

@@ -145,9 +145,10 @@ def _reserved(conn: Connection, doubtful: tuple[Intent, ...]) -> tuple[Reserved,
 
 def _merge(first: Ingested, second: Ingested) -> Ingested:
     return Ingested(
-        second.cursor,
-        first.fills + second.fills,
-        first.fundings + second.fundings,
-        first.opened + second.opened,
-        first.closed + second.closed,
+        cursor=second.cursor,
+        fills=first.fills + second.fills,
+        fundings=first.fundings + second.fundings,
+        transfers=first.transfers + second.transfers,
+        opened=first.opened + second.opened,
+        closed=first.closed + second.closed,
     )

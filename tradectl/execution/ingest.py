@@ -1,4 +1,4 @@
-"""Fills and funding into the ledger: each once, by its execution id, with the counters it moves (promise 7).
+"""Fills, funding and transfers into the ledger: each once, by its execution id, with the counters it moves (promise 7).
 
 Events are paged to the end first, then booked in one transaction: ledger rows, open trades, risk counters, journal,
 alerts and the cursor commit together or not at all, so a crash anywhere books each of them exactly once.
@@ -11,14 +11,14 @@ from decimal import Decimal
 
 from tradectl import logs
 from tradectl.domain import risk_state
-from tradectl.domain.fill import AccountEvent, Fill, FillKind, Funding
+from tradectl.domain.fill import AccountEvent, Fill, FillKind, Funding, TransferFact
 from tradectl.domain.intent import ClientId, Purpose
 from tradectl.domain.ledger import Booked, ClosedTrade, OpenTrade, book_fill, book_funding
 from tradectl.domain.money import ZERO, amount, text
 from tradectl.domain.ports import Venue
 from tradectl.domain.risk_state import RiskState
 from tradectl.domain.tags import Tag
-from tradectl.store import intents, journal, ledger, outbox, risk, session
+from tradectl.store import intents, journal, ledger, outbox, risk, session, transfers
 from tradectl.store.connection import Connection
 from tradectl.store.database import Database
 
@@ -33,12 +33,13 @@ class Ingested:
     cursor: int
     fills: tuple[Fill, ...] = ()
     fundings: tuple[Funding, ...] = ()
+    transfers: tuple[TransferFact, ...] = ()
     opened: tuple[OpenTrade, ...] = ()
     closed: tuple[ClosedTrade, ...] = ()
 
     @property
     def anything(self) -> bool:
-        return bool(self.fills or self.fundings)
+        return bool(self.fills or self.fundings or self.transfers)
 
 
 async def fetch_events(venue: Venue, after_seq: int) -> list[AccountEvent]:
@@ -71,7 +72,12 @@ async def ingest(db: Database, venue: Venue, currency: str, after_seq: int | Non
     for line in booking.lines:
         _log.emit(*line)
     return Ingested(
-        events[-1].seq, tuple(booking.fills), tuple(booking.fundings), tuple(booking.opened), tuple(booking.closed)
+        cursor=events[-1].seq,
+        fills=tuple(booking.fills),
+        fundings=tuple(booking.fundings),
+        transfers=tuple(booking.transfers),
+        opened=tuple(booking.opened),
+        closed=tuple(booking.closed),
     )
 
 
@@ -85,6 +91,7 @@ class _Booking:
         self._risk: RiskState | None = risk.load(conn)
         self.fills: list[Fill] = []
         self.fundings: list[Funding] = []
+        self.transfers: list[TransferFact] = []
         self.opened: list[OpenTrade] = []
         self.closed: list[ClosedTrade] = []
         self.lines: list[tuple[Tag, str, dict[str, object]]] = []
@@ -92,8 +99,10 @@ class _Booking:
     def take(self, event: AccountEvent) -> None:
         if isinstance(event, Fill):
             self._fill(event)
-        else:
+        elif isinstance(event, Funding):
             self._funding(event)
+        else:
+            self._transfer(event)
 
     def finish(self, last_seq: int) -> None:
         if self._risk is not None:
@@ -141,7 +150,8 @@ class _Booking:
     def _open(self, trade: OpenTrade, fill: Fill) -> None:
         self.opened.append(trade)
         ours = ClientId.parse(fill.client_id)
-        if ours is not None and ours.purpose is Purpose.ENTRY:
+        if ours is not None and ours.purpose is Purpose.ENTRY and session.current(self._conn) is not None:
+            # Without a session (the bot was stopped before it saw this fill) there is no count that it belongs to.
             session.count_entry(self._conn)
         sentence = f"{trade.side.value} {fill.symbol} opened at {text(fill.price)}"
         self._alert("new_position", fill.symbol, fill.at_ms, sentence, {"qty": text(fill.qty)})
@@ -201,6 +211,26 @@ class _Booking:
         word = "received" if funding.amount > 0 else "paid"
         sentence = f"funding {word}: {amount(abs(funding.amount), self._currency, 4)}"
         self.lines.append((Tag.FUNDING, sentence, {"symbol": funding.symbol, "rate": text(funding.rate)}))
+
+    def _transfer(self, fact: TransferFact) -> None:
+        """Peak and day-start move with the money, from the equity last seen before it; nothing else does."""
+        if not transfers.add(self._conn, fact):
+            return
+        self.transfers.append(fact)
+        if self._risk is not None and self._risk.last_equity > 0:
+            self._risk = risk_state.transfer(self._risk, fact.amount, self._risk.last_equity)
+        journal.append(
+            self._conn,
+            at_ms=fact.at_ms,
+            kind="transfer",
+            actor="venue",
+            subject=fact.transfer_id,
+            symbol="",
+            body={"amount": text(fact.amount)},
+        )
+        word = "deposit" if fact.amount > 0 else "withdrawal"
+        sentence = f"{word} of {amount(abs(fact.amount), self._currency)}: neither profit nor loss"
+        self.lines.append((Tag.TRANSFER, sentence, {"transfer": fact.transfer_id}))
 
     def _cash(self, net: Decimal, at_ms: int) -> None:
         if self._risk is not None:

@@ -1,29 +1,31 @@
 """Every position covered (promise 5). A halt never blocks this.
 
 Each pass looks at the venue's own orders: a position whose stops cover less than all of it gets the missing stop at
-once. When the stop's level is already passed, or the venue refuses it, the position is closed reduce-only rather than
-left naked (`on_unprotectable: close`). Our own stops left behind by a position that is gone are cancelled.
+once. When the stop's level is already passed, or the venue keeps refusing it, the position is closed reduce-only rather
+than left naked (`on_unprotectable: close`). Our own stops left behind by a position that is gone are cancelled.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tradectl import logs
 from tradectl.domain.instrument import Instrument
-from tradectl.domain.intent import ClientId, Purpose, cancel_draft, exit_drafts, stop_drafts
+from tradectl.domain.intent import ClientId, IntentDraft, Purpose, cancel_draft, exit_drafts, stop_drafts
 from tradectl.domain.ledger import OpenTrade
-from tradectl.domain.money import ONE, text
-from tradectl.domain.order import Confirmed, OrderFact, TriggerBy
+from tradectl.domain.money import ONE, ZERO, text
+from tradectl.domain.order import Confirmed, OrderFact, Rejected, TriggerBy
 from tradectl.domain.position import Coverage, PositionFact, Protection, Side, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
-from tradectl.execution.submit import Door
+from tradectl.execution.submit import Door, Submitted
 from tradectl.store import cycles, ledger, outbox
 from tradectl.store.database import Database
 
 _log = logs.get("execution.protect")
+STRIKES = 2  # refusals of a stop in a row before its position is closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Protected:
 
     @property
     def changed(self) -> bool:
-        return bool(self.placed or self.closed)
+        """True when something was sent, whatever came of it: then the venue is looked at again."""
+        return bool(self.placed or self.closed or self.naked)
 
 
 async def protect(
@@ -89,7 +92,7 @@ async def _cover(
         return
     why = f"{cover.protection.value}: missing stop placed"
     drafts = stop_drafts(symbol, side, missing, price, rules.trigger_by, instrument, why)
-    submitted = (await door.submit_slices(drafts))[-1]
+    submitted = await _place(door, drafts)
     if isinstance(submitted.outcome, Confirmed):
         result.placed[symbol] = text(price)
         _log.emit(Tag.SAFETY_STOP_PLACED, f"missing stop placed at {text(price)}", symbol=symbol, qty=text(missing))
@@ -97,8 +100,18 @@ async def _cover(
     result.naked[symbol] = submitted.sentence()
     if submitted.outcome is None or submitted.intent.state.in_doubt:
         return  # nothing is known to have failed: the next pass asks the venue first
-    reason = f"the venue refuses its stop ({submitted.sentence()})"
+    reason = f"the venue keeps refusing its stop ({submitted.sentence()})"
     await _close(db, door, position, instrument, reason, result)
+
+
+async def _place(door: Door, drafts: Sequence[IntentDraft]) -> Submitted:
+    """The stops, each one refused tried once more as a new intent: one late or throttled request ends no position."""
+    for _ in range(STRIKES):
+        sent = await door.submit_slices(drafts)
+        if not isinstance(sent[-1].outcome, Rejected):
+            break
+        drafts = drafts[len(sent) - 1 :]
+    return sent[-1]
 
 
 async def _close(
@@ -106,9 +119,14 @@ async def _close(
 ) -> None:
     symbol = position.symbol
     drafts = exit_drafts(symbol, position.side, abs(position.qty), instrument, f"unprotectable: {reason}")
-    submitted = (await door.submit_slices(drafts, last_resort=True))[-1]
-    sentence = f"unprotectable position closed: {reason}; {submitted.sentence()}"
-    result.closed[symbol] = sentence
+    sent = await door.submit_slices(drafts, last_resort=True)
+    submitted = sent[-1]
+    filled = sum((one.outcome.order.filled_qty for one in sent if isinstance(one.outcome, Confirmed)), ZERO)
+    closed = filled >= abs(position.qty)
+    sentence = f"unprotectable position {'closed' if closed else 'NOT closed'}: {reason}; {submitted.sentence()}"
+    if not closed:
+        sentence += f", {text(filled)} of {text(abs(position.qty))} filled"
+    (result.closed if closed else result.naked)[symbol] = sentence
     _log.emit(Tag.SAFETY_NAKED_POSITION, sentence, level=50, symbol=symbol, qty=text(abs(position.qty)))
     with db.transaction() as conn:
         outbox.put(
@@ -150,7 +168,7 @@ def _begin_naked_spell(
     with db.transaction() as conn:
         if trade is not None:
             trade = replace(trade, naked_since_ms=since)
-            ledger.save_open_trade(conn, trade)
+            ledger.begin_naked(conn, trade.number, since)
         outbox.put(
             conn,
             at_ms=now_ms,
@@ -166,9 +184,8 @@ def _begin_naked_spell(
 def _end_naked_spell(db: Database, trade: OpenTrade | None, now_ms: int) -> None:
     if trade is None or trade.naked_since_ms is None:
         return
-    spell = max(now_ms - trade.naked_since_ms, 0)
     with db.transaction() as conn:
-        ledger.save_open_trade(conn, replace(trade, naked_since_ms=None, naked_ms=trade.naked_ms + spell))
+        ledger.end_naked(conn, trade.number, now_ms)
 
 
 async def _cancel_left_behind(door: Door, snapshot: Snapshot, store_tag: str) -> None:

@@ -114,6 +114,9 @@ def _settle(
     db: Database, clock: Clock, intent: Intent, state: IntentState, sentence: str, order_id: str | None
 ) -> Resolution:
     with db.transaction() as conn:
+        now = intents.get(conn, intent.number)
+        if now is not None and now.state is not IntentState.UNKNOWN:
+            return Resolution(now, f"settled as {now.state.value} by another process meanwhile")
         settled = intents.advance(conn, intent.number, state, at_ms=clock.now_ms(), order_id=order_id, detail=sentence)
     _log.emit(
         Tag.SAFETY_UNKNOWN_ORDER,

@@ -104,9 +104,7 @@ class Door:
         outcome = await self._send(intent)
         return Submitted(self._settle(intent, outcome), outcome)
 
-    async def submit_slices(
-        self, drafts: Sequence[IntentDraft], *, last_resort: bool = False
-    ) -> tuple[Submitted, ...]:
+    async def submit_slices(self, drafts: Sequence[IntentDraft], *, last_resort: bool = False) -> tuple[Submitted, ...]:
         """The slices of one exit or stop, one after another; the first that is not confirmed ends it. Never empty."""
         sent: list[Submitted] = []
         for draft in drafts:
@@ -175,6 +173,9 @@ class Door:
     def _settle(self, intent: Intent, outcome: Outcome) -> Intent:
         at_ms = self._clock.now_ms()
         with self._db.transaction() as conn:
+            now = intents.get(conn, intent.number)
+            if now is not None and now.state is not IntentState.RECORDED:
+                return self._settle_adopted(conn, now, outcome, at_ms)
             intents.advance(conn, intent.number, IntentState.SENT, at_ms=at_ms)
             if isinstance(outcome, Confirmed):
                 return intents.advance(
@@ -192,6 +193,19 @@ class Door:
             settled = intents.advance(conn, intent.number, IntentState.UNKNOWN, at_ms=at_ms, detail=outcome.reason)
             block_symbol(conn, settled, self._clock.wall_ms(), at_ms, outcome.reason)
             return settled
+
+    def _settle_adopted(self, conn: Connection, intent: Intent, outcome: Outcome, at_ms: int) -> Intent:
+        """Another process took it for in doubt while it was under way (a bot starting up, a kill switch): the venue's
+        answer is evidence still. What was settled meanwhile stays as it is."""
+        if intent.state is not IntentState.UNKNOWN or isinstance(outcome, Unknown):
+            return intent
+        if isinstance(outcome, Confirmed):
+            return intents.advance(
+                conn, intent.number, IntentState.CONFIRMED, at_ms=at_ms, order_id=outcome.order.order_id
+            )
+        self._report_rejection(conn, intent, outcome, at_ms)
+        detail = f"the venue refused it: {outcome.code}: {outcome.message}"
+        return intents.advance(conn, intent.number, IntentState.NOT_PLACED, at_ms=at_ms, detail=detail)
 
     def _report_rejection(self, conn: Connection, intent: Intent, outcome: Rejected, at_ms: int) -> None:
         if outcome.code == ORDER_NOT_FOUND and intent.purpose is Purpose.CANCEL:

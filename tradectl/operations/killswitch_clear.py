@@ -13,10 +13,14 @@ from tradectl.domain.system_state import Latch, LatchName, SystemState, system_s
 from tradectl.errors import NotAvailable, Refused, StoreUnwritable, ToolError, VenueUnreachable
 from tradectl.execution.resolve import adopt_doubt, resolve
 from tradectl.operations.killswitch_check import Check, check, close_command
-from tradectl.operations.killswitch_record import CLEARED, waiting
+from tradectl.operations.killswitch_record import CLEARED, emptied
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import open_venue, wall_ms
 from tradectl.store import emergency, halt, journal, latches
+from tradectl.store.connection import Connection
+
+_LATCH_ROW = f"latch:{LatchName.KILL_SWITCH.value}"
+_NEWER_ROWS = 1_000  # state rows since the plan that are looked through
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class ClearPlan:
     blockers: tuple[str, ...]
     pending: int
     check: Check | None
+    head: int = 0  # the journal's last row when this was planned
+    damaged: tuple[str, ...] = ()  # of the emergency journal: skipped, which clearing puts on record
 
     @property
     def active(self) -> bool:
@@ -46,6 +52,7 @@ class Cleared:
     imported: int
     halt_removed: bool
     overridden: tuple[str, ...]
+    notes: tuple[str, ...] = ()  # what is wrong with the emergency journal
 
 
 async def plan(books: Books, *, actor: str) -> ClearPlan:
@@ -54,19 +61,23 @@ async def plan(books: Books, *, actor: str) -> ClearPlan:
     assert db is not None
     with db.read() as conn:
         active = latches.active(conn)
+        head, _ = journal.head(conn)
     halt_text = halt.read(str(db.path))
     latch = next((one for one in active if one.name is LatchName.KILL_SWITCH), None)
     state = SystemState.HALTED if halt_text is not None else system_state(active)
-    pending = waiting(books.path)
+    found = emergency.look(books.path)
+    pending = len(found.records)
     if latch is None and halt_text is None:
         return ClearPlan(books.path, state, None, None, (), pending, None)
     blockers: list[str] = []
     seen = await _look(books, blockers, actor)
     if seen is not None:
         blockers += [one.sentence() for one in seen.naked]
+    if found.unreadable:
+        blockers.append(found.unreadable)
     for one in books.entries_in_doubt() or ():
         blockers.append(f"entry {one.client_id} ({one.symbol}) is in doubt: {one.detail or one.state.value}")
-    return ClearPlan(books.path, state, latch, halt_text, tuple(blockers), pending, seen)
+    return ClearPlan(books.path, state, latch, halt_text, tuple(blockers), pending, seen, head, found.damaged)
 
 
 async def _look(books: Books, blockers: list[str], actor: str) -> Check | None:
@@ -103,6 +114,20 @@ def refuse(planned: ClearPlan, *, override: bool) -> None:
     )
 
 
+def _refuse_newer_fence(conn: Connection, planned: ClearPlan) -> None:
+    """Somebody may have fenced while this operator was being asked: only what was shown is cleared."""
+    newer = [row for row in journal.page(conn, planned.head, _NEWER_ROWS, kind="state") if row.subject == _LATCH_ROW]
+    halt_text = halt.read(str(planned.path))
+    if not newer and halt_text == planned.halt_text:
+        return
+    raise Refused(
+        "the kill switch was activated or changed since this was planned: nothing is cleared",
+        where=str(planned.path),
+        why="; ".join(f"{row.actor}: {row.body.get('reason', '')}" for row in newer) or (halt_text or "no halt file now"),
+        hint="look at it first: tradectl killswitch status; then clear again",
+    )
+
+
 def apply(books: Books, planned: ClearPlan, *, approver: str, reason: str, override: bool) -> Cleared:
     """Clears latch and halt file as planned. Raises Refused (see `refuse`), StoreBusy, StoreUnwritable."""
     refuse(planned, override=override)
@@ -111,7 +136,8 @@ def apply(books: Books, planned: ClearPlan, *, approver: str, reason: str, overr
     at_ms = wall_ms()
     overridden = planned.blockers if override else ()
     with db.transaction() as conn:
-        imported = emergency.absorb(conn, books.path)
+        _refuse_newer_fence(conn, planned)
+        absorbed = emergency.absorb(conn, books.path, at_ms=at_ms)
         cleared = latches.clear(conn, LatchName.KILL_SWITCH, "", by=approver, reason=reason, at_ms=at_ms)
         active = latches.active(conn)
         journal.append(
@@ -128,10 +154,10 @@ def apply(books: Books, planned: ClearPlan, *, approver: str, reason: str, overr
                 "halt_file": planned.halt_text,
                 "override": bool(overridden),
                 "overridden": list(overridden),
-                "imported": imported,
+                "imported": absorbed.new,
             },
         )
-    emergency.clear(books.path)
+    notes = emptied(books.path, absorbed)
     try:
         removed = halt.remove(str(db.path))
     except OSError as error:
@@ -141,4 +167,4 @@ def apply(books: Books, planned: ClearPlan, *, approver: str, reason: str, overr
             why=error.strerror or str(error),
             hint="remove that file by hand",
         ) from error
-    return Cleared(planned, system_state(active), active, imported, removed, overridden)
+    return Cleared(planned, system_state(active), active, absorbed.new, removed, overridden, notes)

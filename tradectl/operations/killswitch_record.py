@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tradectl.errors import Busy, StoreDamaged, StoreRefused
+from tradectl.errors import Busy, StoreRefused
 from tradectl.execution.sweep import EMERGENCY_KIND
 from tradectl.operations.killswitch_venue import Books
 from tradectl.store import emergency, journal
 from tradectl.store.connection import Connection
+from tradectl.store.emergency import Absorbed
 from tradectl.store.journal import Entry
 
 SUBJECT = "killswitch activate"
@@ -25,6 +26,8 @@ _LOOK_BACK = 200
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
+    """`trouble`: why not in the store; where it is in the store, what is wrong with the emergency journal."""
+
     where: str  # 'store', 'emergency journal' or ''
     trouble: str = ""
 
@@ -34,14 +37,12 @@ def save(books: Books, body: Mapping[str, object], short: str, *, actor: str, at
     if books.db is not None:
         try:
             with books.db.transaction() as conn:
-                emergency.absorb(conn, books.path)
+                absorbed = emergency.absorb(conn, books.path, at_ms=at_ms)
                 journal.append(conn, at_ms=at_ms, kind="operator", actor=actor, subject=SUBJECT, body=body)
-            emergency.clear(books.path)
-            return Recorded("store")
         except (Busy, StoreRefused) as error:
             books.trouble = error.what
-        except ValueError as error:
-            books.trouble = f"the emergency journal holds something unreadable: {error}"
+        else:
+            return Recorded("store", "; ".join(emptied(books.path, absorbed)))
     try:
         emergency.record(
             books.path, at_ms=at_ms, kind=EMERGENCY_KIND, actor=actor, body={"step": "summary", "detail": short}
@@ -51,17 +52,10 @@ def save(books: Books, body: Mapping[str, object], short: str, *, actor: str, at
     return Recorded("emergency journal", books.trouble)
 
 
-def waiting(path: Path) -> int:
-    """How many emergency records wait for import. Raises StoreDamaged when the file holds something unreadable."""
-    try:
-        return len(emergency.waiting(path))
-    except ValueError as error:
-        raise StoreDamaged(
-            "The emergency journal holds something unreadable",
-            where=str(emergency.path_of(path)),
-            why=str(error),
-            hint="keep a copy of it for the record, then move it away",
-        ) from error
+def emptied(path: Path, absorbed: Absorbed) -> tuple[str, ...]:
+    """Empties the emergency journal after the commit that imported it; what was wrong with any of it, to be shown."""
+    trouble = emergency.clear(path, absorbed)
+    return (*absorbed.troubles, trouble) if trouble else absorbed.troubles
 
 
 def last_summary(conn: Connection, since_ms: int = 0) -> Entry | None:

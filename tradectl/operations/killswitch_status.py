@@ -10,10 +10,10 @@ from tradectl.domain.intent import Purpose
 from tradectl.domain.system_state import LATCH_RULES, Latch, LatchName
 from tradectl.errors import Busy, ExitCode, NotAvailable, VenueUnreachable
 from tradectl.operations.killswitch_check import Check, check
-from tradectl.operations.killswitch_record import last_summary, waiting
+from tradectl.operations.killswitch_record import last_summary
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import StoreRef, open_store, open_venue
-from tradectl.store import halt, intents, latches
+from tradectl.store import emergency, halt, intents, latches
 from tradectl.store.identity import Identity
 
 
@@ -33,6 +33,7 @@ class Status:
     check: Check | None
     venue_trouble: str
     store_trouble: str
+    emergency_troubles: tuple[str, ...] = ()  # what is wrong with the emergency journal
 
     @property
     def active(self) -> bool:
@@ -54,7 +55,8 @@ async def read(ref: StoreRef) -> Status:
     """
     path = ref.path.resolve()
     halt_text = halt.read(str(path))
-    pending = waiting(path)
+    found = emergency.look(path)
+    pending, troubles = len(found.records), found.troubles
     try:
         db = open_store(ref, readonly=True)
     except Busy as error:
@@ -74,6 +76,7 @@ async def read(ref: StoreRef) -> Status:
             seen,
             trouble,
             error.what,
+            troubles,
         )
     try:
         with db.read() as conn:
@@ -97,6 +100,7 @@ async def read(ref: StoreRef) -> Status:
         check=seen,
         venue_trouble=trouble,
         store_trouble="",
+        emergency_troubles=troubles,
     )
 
 

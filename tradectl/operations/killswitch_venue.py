@@ -1,7 +1,8 @@
 """What the kill switch works with at the venue: whose account it is, how long requests live, and two ways to record.
 
-All of it has to be found also where the store cannot be opened: then the pointer that the bot left says whose it is,
-and by convention the simulated exchange lies beside the store.
+All of it has to be found also where the store cannot be opened: then the emergency journal's header says whose it is
+and how long its requests live, else the pointer that the bot left; and by convention the simulated exchange lies
+beside the store.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tradectl.execution.drain import Windows
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor, Hands
 from tradectl.operations.opening import SIM, Desk, StoreRef, exchange_file, open_store
-from tradectl.store import intents, lease, pointers
+from tradectl.store import emergency, intents, lease, pointers
 from tradectl.store.database import Database
 from tradectl.store.identity import Identity
 
@@ -61,9 +62,12 @@ class Books:
             self.db.close()
 
     def identity(self) -> Identity:
-        """The stamp. Raises VenueUnreachable when neither the store nor a pointer can tell it."""
+        """The stamp. Raises VenueUnreachable when neither the store nor anything beside it, nor a pointer, tells it."""
         if self.db is not None:
             return self.db.identity
+        facts = emergency.look(self.path).facts
+        if facts is not None:
+            return facts.identity
         path = str(self.path.resolve())
         for pointer in pointers.pointers():
             if pointer.path == path:
@@ -104,11 +108,15 @@ class Books:
         return row is not None and lease.holder_alive(row, wall_ms)
 
     def windows(self) -> Windows:
-        """The bot's receive window and skew bound: the longest window it used lately, at least the default."""
-        from tradectl.config.section_machine import Venue as VenueKnobs
+        """The bot's own receive window and skew bound, and no less than the longest window its entries had lately.
 
-        knobs = VenueKnobs()
-        return Windows(max([knobs.recv_window_ms, *self._used_windows()]), knobs.max_clock_skew_ms)
+        Where the emergency journal's header does not tell them, the defaults stand in.
+        """
+        facts = emergency.look(self.path).facts
+        if facts is not None and (self.db is None or facts.identity == self.db.identity):
+            return Windows(max([facts.recv_window_ms, *self._used_windows()]), facts.max_clock_skew_ms)
+        defaults = _defaults()
+        return Windows(max([defaults.recv_window_ms, *self._used_windows()]), defaults.max_skew_ms)
 
     def _used_windows(self) -> list[int]:
         if self.db is None:
@@ -118,12 +126,20 @@ class Books:
                 recent = intents.latest(conn, None, _RECENT_INTENTS)
         except (Busy, StoreRefused):
             return []
-        return [one.expires_ms - one.created_ms for one in recent]
+        return [one.expires_ms - one.created_ms for one in recent if one.purpose is Purpose.ENTRY]
+
+
+def _defaults() -> Windows:
+    from tradectl.config.section_machine import Venue as VenueKnobs
+
+    knobs = VenueKnobs()
+    return Windows(knobs.recv_window_ms, knobs.max_clock_skew_ms)
 
 
 def hands(books: Books, desk: Desk, *, actor: str) -> Hands:
     """An operator's hands: through the store, and where it cannot be written, through the emergency journal."""
-    window_ms = books.windows().recv_window_ms
+    # an operator's own requests never have less time than the default: a short window is the bot's choice
+    window_ms = max(books.windows().recv_window_ms, _defaults().recv_window_ms)
     door = None
     if books.db is not None and books.writable:
         door = Door(books.db, desk.venue, desk.clock, epoch=0, actor=actor, recv_window_ms=window_ms)

@@ -22,6 +22,7 @@ from tradectl.execution.ingest import fetch_events, ingest
 from tradectl.execution.sweep import IN_EMERGENCY, Swept
 from tradectl.operations import positions_list, symbols
 from tradectl.operations.killswitch_check import describe
+from tradectl.operations.killswitch_record import emptied
 from tradectl.operations.killswitch_venue import Books, hands
 from tradectl.operations.opening import Desk, wall_ms
 from tradectl.operations.positions_list import PositionLine
@@ -59,6 +60,7 @@ class Closed:
     fees: Decimal
     recorded_in: str
     left: tuple[str, ...]
+    notes: tuple[str, ...] = ()  # what is wrong with the emergency journal: nothing of the close itself
 
     @property
     def net(self) -> Decimal:
@@ -168,24 +170,26 @@ async def apply(books: Books, desk: Desk, planned: ClosePlan, *, reason: str, ac
         recorded_in="",
         left=(),
     )
-    recorded, trouble = await _record(books, desk, closed, reason=reason, actor=actor)
+    recorded, trouble, notes = await _record(books, desk, closed, reason=reason, actor=actor)
     left = [f"{one.order.order_id} ({describe(one.order)}): {one.detail}" for one in cancelled if not one.done]
-    return replace(closed, recorded_in=recorded, left=tuple(left + trouble))
+    return replace(closed, recorded_in=recorded, left=tuple(left + trouble), notes=notes)
 
 
-async def _record(books: Books, desk: Desk, closed: Closed, *, reason: str, actor: str) -> tuple[str, list[str]]:
-    """The operator's act in the journal and the fills in the ledger; where, and what stood in the way."""
+async def _record(
+    books: Books, desk: Desk, closed: Closed, *, reason: str, actor: str
+) -> tuple[str, list[str], tuple[str, ...]]:
+    """The operator's act in the journal and the fills in the ledger: where, what stood in the way, and notes."""
     later = "the fills are not in the ledger yet (the bot takes them in later)"
     if books.db is None or not books.writable:
-        return IN_EMERGENCY, [f"{later}: {books.trouble}"]
-    line = closed.plan.line
+        return IN_EMERGENCY, [f"{later}: {books.trouble}"], emergency.look(books.path).troubles
+    line, at_ms = closed.plan.line, wall_ms()
     try:
         await ingest(books.db, desk.venue, desk.venue.currency)
         with books.db.transaction() as conn:
-            emergency.absorb(conn, books.path)
+            absorbed = emergency.absorb(conn, books.path, at_ms=at_ms)
             journal.append(
                 conn,
-                at_ms=wall_ms(),
+                at_ms=at_ms,
                 kind="operator",
                 actor=actor,
                 subject="positions close",
@@ -200,10 +204,9 @@ async def _record(books: Books, desk: Desk, closed: Closed, *, reason: str, acto
                     "problem": closed.reduced.problem,
                 },
             )
-        emergency.clear(books.path)
     except (Busy, StoreRefused) as error:
-        return IN_EMERGENCY, [f"{later}: {error.what}"]
-    return "store", []
+        return IN_EMERGENCY, [f"{later}: {error.what}"], ()
+    return "store", [], emptied(books.path, absorbed)
 
 
 def _trade(books: Books, symbol: str) -> OpenTrade | None:

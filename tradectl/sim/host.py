@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tradectl.domain.fill import AccountEvent
+from tradectl.domain.fill import AccountEvent, TransferFact
 from tradectl.domain.order import OrderFact
-from tradectl.sim.events import Event, Executed, FundingPaid, Updated
+from tradectl.sim.events import Event, Executed, FundingPaid, TransferBooked, Updated
 from tradectl.sim.exchange import Reply, apply
 from tradectl.sim.ops import Op
 from tradectl.sim.state import ExchangeState
@@ -73,11 +73,13 @@ def apply_all(state: ExchangeState, ops: Iterable[Op]) -> tuple[ExchangeState, l
 
 
 def account_event(event: Event) -> AccountEvent | None:
-    """The fill or funding that an event carries, if it is one of these."""
+    """The fill, funding or transfer that an event carries, if it is one of these."""
     if isinstance(event, Executed):
         return event.fill
     if isinstance(event, FundingPaid):
         return event.funding
+    if isinstance(event, TransferBooked):
+        return TransferFact(f"t{event.seq}", event.seq, event.amount, event.at_ms)
     return None
 
 

@@ -15,6 +15,7 @@ except ImportError:
     import sqlite3 as sqlite  # type: ignore[no-redef]
 
 from tradectl.store import chain, files, halt, pointers
+from tradectl.store.actor import operator_name
 
 BOUND_MS = 2_000  # to write the latch; then the halt file
 LATCH = "kill_switch"
@@ -80,6 +81,7 @@ class FenceReport:
 
 
 REPORT: FenceReport | None = None
+who = operator_name  # the commands name the operator by the same rule
 
 
 def fast_path(argv: list[str]) -> FenceReport | None:
@@ -156,13 +158,6 @@ def fence(
     elif trouble:
         result.why = result.why or trouble
     return result
-
-
-def who() -> str:
-    for name in ("SUDO_USER", "USER", "LOGNAME"):
-        if value := os.environ.get(name):
-            return value
-    return f"uid {os.getuid()}"
 
 
 def _paths(report: FenceReport) -> list[str]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from tradectl.store import chain, encoding
 
 KINDS = (
-    "intent", "outcome", "refusal", "state", "operator", "session", "fill", "trade", "funding", "alert", "emergency",
+    "intent", "outcome", "refusal", "state", "operator", "session", "fill", "trade", "funding", "transfer",
+    "alert", "emergency",
 )  # fmt: skip
 
 

@@ -145,6 +145,22 @@ def save_open_trade(conn: sqlite3.Connection, trade: OpenTrade) -> None:
     )
 
 
+def begin_naked(conn: sqlite3.Connection, number: int, since_ms: int) -> None:
+    """Marks an open trade as naked since then. Nothing but that is written: others may have booked fills meanwhile."""
+    conn.execute(
+        "UPDATE open_trades SET naked_since_ms = ? WHERE number = ? AND naked_since_ms IS NULL", (since_ms, number)
+    )
+
+
+def end_naked(conn: sqlite3.Connection, number: int, now_ms: int) -> None:
+    """Adds the spell that runs, if one does, to what the open trade was naked."""
+    conn.execute(
+        "UPDATE open_trades SET naked_ms = naked_ms + max(? - naked_since_ms, 0), naked_since_ms = NULL"
+        " WHERE number = ? AND naked_since_ms IS NOT NULL",
+        (now_ms, number),
+    )
+
+
 def close_trade(conn: sqlite3.Connection, trade: ClosedTrade) -> None:
     """Moves a trade from open to closed."""
     conn.execute("DELETE FROM open_trades WHERE number = ?", (trade.number,))

@@ -31,7 +31,7 @@ TABLES: tuple[str, ...] = (
         seq INTEGER PRIMARY KEY,
         at_ms INTEGER NOT NULL,
         kind TEXT NOT NULL CHECK (kind IN ('intent', 'outcome', 'refusal', 'state', 'operator', 'session', 'fill',
-                                           'trade', 'funding', 'alert', 'emergency')),
+                                           'trade', 'funding', 'transfer', 'alert', 'emergency')),
         actor TEXT NOT NULL,
         subject TEXT NOT NULL,
         symbol TEXT NOT NULL,
@@ -160,6 +160,14 @@ TABLES: tuple[str, ...] = (
     ) STRICT
     """,
     "CREATE INDEX funding_by_time ON funding (at_ms)",
+    """
+    CREATE TABLE transfers (
+        transfer_id TEXT PRIMARY KEY,
+        seq INTEGER NOT NULL UNIQUE,
+        amount TEXT NOT NULL,
+        at_ms INTEGER NOT NULL
+    ) STRICT
+    """,
     """
     CREATE TABLE open_trades (
         number INTEGER PRIMARY KEY,

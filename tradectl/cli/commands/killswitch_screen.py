@@ -68,6 +68,8 @@ def activation(screen: Screen, done: Activation) -> None:
     if done.recorded.where != "store":
         where = done.recorded.where or "nowhere"
         screen.text(f"recorded in: {where} ({done.recorded.trouble}); it is imported by the next clear", "warn")
+    elif done.recorded.trouble:
+        screen.text(done.recorded.trouble, "warn")
     _rows(screen, "Next", done.next)
 
 
@@ -151,6 +153,7 @@ def activation_body(done: Activation) -> dict[str, object]:
         "left": done.left,
         "next": done.next,
         "recorded_in": done.recorded.where,
+        "recorded_trouble": done.recorded.trouble,
         "exit_code": int(done.exit_code),
     }
 
@@ -177,6 +180,7 @@ def status(screen: Screen, shown: Status) -> None:
         facts.append(("in doubt", ", ".join(shown.in_doubt)))
     if shown.pending:
         facts.append(("emergency journal", f"{shown.pending} records wait for import"))
+    facts += [("emergency journal", Cell(sentence, "warn")) for sentence in shown.emergency_troubles]
     screen.facts(facts)
     if shown.summary is not None:
         _summary(screen, shown.summary, shown.summary_at_ms or 0)
@@ -217,6 +221,7 @@ def status_body(shown: Status) -> dict[str, object]:
         "summary": shown.summary,
         "summary_at_ms": shown.summary_at_ms,
         "emergency_pending": shown.pending,
+        "emergency_troubles": shown.emergency_troubles,
         "in_doubt": shown.in_doubt,
         "check": shown.check,
         "venue_trouble": shown.venue_trouble,
@@ -235,6 +240,7 @@ def clear_plan(screen: Screen, planned: ClearPlan) -> None:
     facts.append(("halt file", " · ".join(planned.halt_text.splitlines()) if planned.halt_text else "none"))
     if planned.pending:
         facts.append(("import", f"{planned.pending} records of the emergency journal"))
+    facts += [("note", Cell(sentence, "warn")) for sentence in planned.damaged]
     facts += [("against it", Cell(blocker, "bad")) for blocker in planned.blockers]
     screen.facts(facts)
 
@@ -243,6 +249,8 @@ def cleared(screen: Screen, done: Cleared) -> None:
     still = ", ".join(f"{latch.name.value} {latch.scope}".strip() for latch in done.still)
     after = f"{done.after.value}{f', still restricted by {still}' if still else ': entries are allowed'}"
     screen.facts([("after", after), ("imported", f"{done.imported} emergency records")])
+    for sentence in done.notes:
+        screen.text(sentence, "warn")
     if done.halt_removed:
         screen.text("the halt file is removed")
     if done.overridden:
@@ -257,6 +265,7 @@ def cleared_body(done: Cleared) -> dict[str, object]:
         "after": done.after,
         "still": done.still,
         "imported": done.imported,
+        "notes": done.notes,
         "halt_removed": done.halt_removed,
         "overridden": done.overridden,
     }

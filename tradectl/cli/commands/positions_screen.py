@@ -113,6 +113,8 @@ def closed(screen: Screen, done: Closed) -> None:
         screen.text(f"recorded in the {done.recorded_in}", "warn")
     for sentence in done.left:
         screen.text(f"left to do: {sentence}", "bad")
+    for sentence in done.notes:
+        screen.text(sentence, "warn")
 
 
 def closed_body(done: Closed) -> dict[str, object]:
@@ -132,4 +134,5 @@ def closed_body(done: Closed) -> dict[str, object]:
         "problem": done.reduced.problem,
         "recorded_in": done.recorded_in,
         "left": done.left,
+        "notes": done.notes,
     }
