@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 ARGS ?= --config configs/demo.yaml --state data/demo/demo.db --fresh --cycles 240 --speed 1200
 SMOKE_ARGS ?= --cycles 5 --speed max
 SMOKE_DIR ?= data/smoke
-TEST_ARGS ?= -n 2 -q
+TEST_ARGS ?= -n 2 -q -m "not slow"
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --newline lf

@@ -78,10 +78,13 @@ def test_a_cycle_that_was_recorded_counts_although_its_alerts_could_not_be_ticke
         grab = Grab(desk.db.path)
         logger = logging.getLogger("tradectl.alerts")
         logger.addHandler(grab)
+        before = logger.level
+        logger.setLevel(logging.INFO)
         try:
             report = desk.cycle()
         finally:
             logger.removeHandler(grab)
+            logger.setLevel(before)
             if grab.held:
                 grab.holder.execute("ROLLBACK")
             grab.holder.close()

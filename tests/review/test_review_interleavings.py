@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import pytest
-from bot_kit import CALM, FLAT, SOL, UP, WALL_MS, D, rig
+from bot_kit import CALM, FLAT, SOL, UP, WALL_MS, rig
 
 from tradectl.domain.intent import IntentState, Purpose, exit_draft
-from tradectl.domain.order import OrderRequest, OrderSide, OrderType
 from tradectl.domain.position import Side
 from tradectl.execution.ingest import ingest
 from tradectl.execution.protect import protect

@@ -83,6 +83,8 @@ class LazyGroup(TyperGroup):
 
 def _nearest(prefix: str, typed: str) -> str:
     names = [*table.COMMANDS, *table.GROUPS]
+    if not prefix and typed in table.MEANT:
+        return f" Did you mean {' or '.join(repr(name) for name in table.MEANT[typed])}?"
     near = difflib.get_close_matches(prefix + typed, names, n=2, cutoff=0.7)
     near += [name for name in names if name.split()[-1] == typed and name not in near]
     return f" Did you mean {' or '.join(repr(name) for name in near[:3])}?" if near else ""

@@ -36,7 +36,13 @@ _app = typer.Typer(
     cls=LazyGroup,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    epilog="\b\nOne command's page, with an example and its exit codes:\n  tradectl state show --help",
+    epilog=(
+        "\b\nIn a hurry:\n"
+        "  tradectl state show                               may it trade, what is open\n"
+        "  tradectl killswitch activate                      stop all entries, now\n"
+        "  tradectl positions close SYMBOL --reason WHY      get out of a position\n\n"
+        "\b\nOne command's page, with an example and its exit codes:\n  tradectl state show --help"
+    ),
 )
 
 

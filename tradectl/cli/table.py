@@ -39,8 +39,25 @@ PACKAGE = "tradectl.cli.commands"
 GROUPS: dict[str, str] = {
     "config": "The configuration: what is in force, and where it comes from.",
     "state": "The store: what is latched, what is open, what is left of each limit.",
-    "positions": "Open positions and what protects them.",
+    "positions": "Open positions, what protects them, and the way out of one.",
     "killswitch": "Stop it now, look at it, and let it go again.",
+}
+
+# What people type who look for a command in a hurry; only ever a suggestion, never run in its place.
+MEANT: dict[str, tuple[str, ...]] = {
+    "stop": ("killswitch activate", "pause"),
+    "halt": ("killswitch activate", "pause"),
+    "kill": ("killswitch activate",),
+    "panic": ("killswitch activate",),
+    "activate": ("killswitch activate",),
+    "flatten": ("killswitch activate --flatten", "positions close"),
+    "exit": ("positions close",),
+    "status": ("state show", "killswitch status"),
+    "start": ("run", "resume"),
+    "log": ("events",),
+    "logs": ("events",),
+    "backup": ("state backup",),
+    "help": ("--help",),
 }
 
 COMMANDS: dict[str, tuple[str, str]] = {

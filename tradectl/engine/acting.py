@@ -51,18 +51,17 @@ def _fenced(sized: Sized, refusal: EntryRefused, sent: list[Submitted]) -> Decis
 
 
 async def _prepare(bot: Bot, sized: Sized) -> str:
-    """Leverage and margin mode as the size assumed them; '' when they are. Never reached while a position is held."""
+    """Leverage and margin mode as the size assumed them; '' when they are. Never reached while a position is held.
+
+    Asked anew for each entry: somebody may have changed them at the venue, and the stop's distance to liquidation with
+    them."""
     symbol = sized.admitted.signal.symbol
-    if bot.memory.prepared.get(symbol) == sized.leverage:
-        return ""
     try:
         failed = await bot.door.prepare_symbol(symbol, sized.leverage, bot.config.perps.margin_mode)
     except VenueUnreachable as error:
         return f"leverage could not be confirmed: {error.what}"
     if failed is not None:
-        bot.memory.prepared.pop(symbol, None)
         return f"leverage could not be set: {failed.reason if isinstance(failed, Unknown) else failed.message}"
-    bot.memory.prepared[symbol] = sized.leverage
     return ""
 
 

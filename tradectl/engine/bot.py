@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from tradectl.alerts.log_sink import LogSink
 from tradectl.config.schema import Config
@@ -38,7 +37,6 @@ class Memory:
     recovered: bool = False
     recovery_reason: str = "start-up has not finished"
     clock_skew_ms: int = 0
-    prepared: dict[str, Decimal] = field(default_factory=dict)  # symbol → leverage confirmed there
     said_ms: dict[tuple[str, str], int] = field(default_factory=dict)  # (symbol, gate) → when last said
     standing: dict[str, str] = field(default_factory=dict)  # symbol → gate that refused it in the last cycle
     system_state: str = ""

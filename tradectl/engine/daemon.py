@@ -160,7 +160,9 @@ def _advance(assembled: Assembled, tally: Run) -> bool | None:
         return embedded.step()
     except VenueUnreachable as error:
         tally.failed += 1
-        _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"the market could not be moved on: {error.what}", error="VenueUnreachable")
+        _log.emit(
+            Tag.SAFETY_EXECUTION_ERROR, f"the market could not be moved on: {error.what}", error="VenueUnreachable"
+        )
         return None
 
 

@@ -16,6 +16,7 @@ from tradectl.engine import limits_view, state, telling
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.engine.market import View
+from tradectl.errors import Busy, StoreUnwritable
 from tradectl.store import cycles, decisions, journal, lease, ledger, limits, outbox, risk, views
 from tradectl.store.connection import Connection
 
@@ -52,7 +53,15 @@ def save(bot: Bot, report: CycleReport, books: state.Books, looked: Iterable[Vie
             decisions.prune(conn, at_ms)
             outbox.prune(conn, at_ms)
     bot.memory.alerts.clear()
-    bot.alerts.drain(bot.clock.now_ms())
+    _drain(bot)
+
+
+def _drain(bot: Bot) -> None:
+    """What cannot be ticked off now is delivered again with the next cycle; this one is recorded (promise 13)."""
+    try:
+        bot.alerts.drain(bot.clock.now_ms())
+    except (Busy, StoreUnwritable) as error:
+        _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"alerts wait in the outbox: {error.what}", level=30)
 
 
 def first_counters(bot: Bot, snapshot: Snapshot) -> None:

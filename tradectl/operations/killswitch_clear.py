@@ -123,7 +123,8 @@ def _refuse_newer_fence(conn: Connection, planned: ClearPlan) -> None:
     raise Refused(
         "the kill switch was activated or changed since this was planned: nothing is cleared",
         where=str(planned.path),
-        why="; ".join(f"{row.actor}: {row.body.get('reason', '')}" for row in newer) or (halt_text or "no halt file now"),
+        why="; ".join(f"{row.actor}: {row.body.get('reason', '')}" for row in newer)
+        or (halt_text or "no halt file now"),
         hint="look at it first: tradectl killswitch status; then clear again",
     )
 

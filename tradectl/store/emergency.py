@@ -167,6 +167,7 @@ def absorb(conn: sqlite3.Connection, store_path: Path | str, *, at_ms: int) -> A
     if content is None:
         return Absorbed(troubles=found.troubles)
     rows = [(_subject(block), entry) for block, entry in _entries(content)[0]]
+    records = {subject for subject, _ in rows}
     if content.bad or found.damaged:
         rows.append(_damage_row(content, found.damaged, at_ms))
     known = _known(conn, [subject for subject, _ in rows])
@@ -181,8 +182,8 @@ def absorb(conn: sqlite3.Connection, store_path: Path | str, *, at_ms: int) -> A
             symbol=entry["symbol"],
             body=entry["body"],
         )
-    told = sum(entry["body"].get("step") == "damaged" for _, entry in fresh)
-    return Absorbed(len(fresh) - told, content.last_number, content.bad, found.troubles)
+    new = sum(subject in records for subject, _ in fresh)
+    return Absorbed(new, content.last_number, content.bad, found.troubles)
 
 
 def clear(store_path: Path | str, absorbed: Absorbed) -> str:
