@@ -30,6 +30,7 @@ from tradectl.engine.cycle import run_cycle
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.engine.recover import recover, restore
 from tradectl.execution.submit import Door
+from tradectl.execution.sweep import EmergencyDoor
 from tradectl.sim.faults import Call, Fault
 from tradectl.sim.venue import SimVenue
 from tradectl.store import cycles, intents, latches
@@ -241,7 +242,12 @@ def _behind(plan: Plan, assembled: Assembled, config: Config) -> Bot:
     inner = SimVenue(embedded.host, embedded.clock, feed=embedded.feed, faults=plan)
     pace = Pace(config.perps.max_requests_per_second, config.perps.max_requests_per_minute, bot.clock)
     backoff = [float(pause) for pause in config.execution.read_backoff_seconds]
-    changed = replace(bot, venue=PacedVenue(inner, pace, bot.clock, backoff))
+    venue = PacedVenue(inner, pace, bot.clock, backoff)
+    emergency = EmergencyDoor(
+        str(bot.db.path), venue, bot.clock, actor="bot", store_tag=bot.db.identity.store_tag,
+        recv_window_ms=config.venue.recv_window_ms,
+    )  # fmt: skip
+    changed = replace(bot, venue=venue, emergency=emergency)
     return replace(changed, door=_door(changed, bot.clock))
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tradectl.domain import risk_state
 from tradectl.domain.candle import DAY_MS, day_of
+from tradectl.domain.money import divide
 from tradectl.domain.risk_state import RiskState, first_state, observe_equity
 
 NOON = 1_700_000_000_000 // DAY_MS * DAY_MS + DAY_MS // 2
@@ -83,4 +84,4 @@ def test_the_peak_is_the_highest_equity_ever_seen(equities: list[Decimal]) -> No
     for step, equity in enumerate(equities[1:], 1):
         state = observe_equity(state, equity, NOON + step * 1000, D(0), 60_000)
     assert state.peak_equity == max(equities)
-    assert state.drawdown(equities[-1]) == risk_state.divide(max(equities) - equities[-1], max(equities))
+    assert state.drawdown(equities[-1]) == divide(max(equities) - equities[-1], max(equities))

@@ -45,7 +45,7 @@ def walk(dice: random.Random, count: int) -> list[Row]:
     return rows
 
 
-class Bad(Plan):
+class Bad(Plan):  # type: ignore[misc]
     """Every call may go wrong, until it is told to behave."""
 
     def __init__(self, dice: random.Random, chance: float) -> None:
@@ -59,7 +59,8 @@ class Bad(Plan):
             return None
         if not call.changes:
             return DropRequest()
-        return self.dice.choice([DropRequest(), Refuse("busy", "later"), Delay(self.dice.randint(1, 9_000))])
+        faults: list[Fault] = [DropRequest(), Refuse("busy", "later"), Delay(self.dice.randint(1, 9_000))]
+        return self.dice.choice(faults)
 
     def after(self, call: Call) -> Fault | None:
         return LoseAnswer() if self.dice.random() < self.chance / 2 else None

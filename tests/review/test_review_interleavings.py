@@ -29,6 +29,7 @@ def close_elsewhere(desk, symbol: str) -> None:
 
         async def whole() -> None:
             position = (await there.venue.snapshot()).position(symbol)
+            assert position is not None
             door = Door(db, there.venue, there.clock, epoch=0, actor="ann", recv_window_ms=5000)
             done = await door.submit(exit_draft(symbol, position.side, abs(position.qty), "by hand", operator=True))
             assert done.confirmed
@@ -55,7 +56,7 @@ def test_a_position_closed_by_an_operator_while_the_bot_protects_does_not_come_b
         assert len(desk.snapshot().positions) == 2
         for name in TWO:
             strip(desk, name)
-        done = []
+        done: list[object] = []
 
         def act(call) -> None:
             if call.name == "place" and call.symbol == "ETHUSDT" and not done:

@@ -21,6 +21,7 @@ from tradectl.engine.bot import Bot
 from tradectl.errors import NotAvailable, StoreMismatch
 from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.submit import Door
+from tradectl.execution.sweep import EmergencyDoor
 from tradectl.sim.clock import SteppedClock
 from tradectl.sim.embedded import Embedded, open_embedded
 from tradectl.store import cycles, emergency, halt, lease, ledger, pointers, session
@@ -254,6 +255,14 @@ def _bot(config: Config, db: Database, embedded: Embedded, epoch: int) -> Bot:
         symbols=config.symbols(),
         epoch=epoch,
         alerts=LogSink(db, config.alerts.per_type_seconds),
+        emergency=EmergencyDoor(
+            str(db.path),
+            venue,
+            clock,
+            actor="bot",
+            store_tag=db.identity.store_tag,
+            recv_window_ms=config.venue.recv_window_ms,
+        ),
         protection=ProtectionRules(config.perps.stop_loss_pct, trigger_by, db.identity.store_tag),
     )
 

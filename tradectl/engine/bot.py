@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from tradectl.alerts.log_sink import LogSink
 from tradectl.config.schema import Config
@@ -11,6 +12,7 @@ from tradectl.domain.instrument import Instrument
 from tradectl.domain.ports import Clock
 from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.submit import Door
+from tradectl.execution.sweep import EmergencyDoor
 from tradectl.store.database import Database
 from tradectl.strategy import Strategy
 from tradectl.venue.paced import PacedVenue
@@ -42,6 +44,9 @@ class Memory:
     system_state: str = ""
     warned_day: str = ""  # the UTC day whose daily-loss warning was given
     signalled_ms: dict[str, int] = field(default_factory=dict)  # symbol → last entry sent; from the intents at start
+    planned_stops: dict[str, Decimal] = field(default_factory=dict)  # symbol → stop, as last read from the store
+    blind_waiting: dict[str, int] = field(default_factory=dict)  # symbol → when its unknown emergency request expires
+    acted_blind: bool = False  # something was done without the store, and waits in the emergency journal
     alerts: list[PendingAlert] = field(default_factory=list)
 
 
@@ -58,4 +63,5 @@ class Bot:
     epoch: int
     alerts: LogSink
     protection: ProtectionRules
+    emergency: EmergencyDoor
     memory: Memory = field(default_factory=Memory)

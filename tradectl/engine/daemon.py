@@ -20,19 +20,22 @@ from tradectl.config.schema import Config
 from tradectl.domain.candle import INTERVALS_MS
 from tradectl.domain.tags import Tag
 from tradectl.engine.assemble import Assembled, RunOptions, assemble
+from tradectl.engine.bot import Bot
 from tradectl.engine.cycle import run_cycle
 from tradectl.engine.cycle_report import CycleReport
-from tradectl.engine.recover import recover, restore
+from tradectl.engine.recover import import_emergency, recover, restore
 from tradectl.engine.session_report import SessionReport, held_positions
 from tradectl.errors import (
     Busy,
     EntryRefused,
     LeaseHeld,
+    StoreBusy,
     StoreUnwritable,
     ToolError,
     TradectlError,
     VenueUnreachable,
 )
+from tradectl.execution.protect_blind import protect_blind
 from tradectl.store import cycles, intents, latches, lease, ledger, session
 
 _log = logs.get("engine.daemon")
@@ -177,6 +180,9 @@ async def _attempt(assembled: Assembled, tally: Run) -> bool:
         report = await run_cycle(bot, tally.number + 1)
         tally.count(report)
         tally.decided_ms = market_ms
+        if bot.memory.acted_blind:
+            import_emergency(bot)
+            bot.memory.acted_blind = False
         return True
     except EntryRefused as refusal:
         if refusal.code == "lease":
@@ -185,6 +191,8 @@ async def _attempt(assembled: Assembled, tally: Run) -> bool:
     except (Busy, StoreUnwritable) as error:
         tally.failed += 1
         _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"cycle not completed: {error.what}", error=type(error).__name__)
+        if isinstance(error, StoreBusy | StoreUnwritable):
+            await _protect_blind(bot)
         return False
     except TradectlError:
         raise
@@ -199,6 +207,19 @@ async def _attempt(assembled: Assembled, tally: Run) -> bool:
                 hint="positions keep their stops at the venue; look at the log, then tradectl positions list",
             ) from error
         return False
+
+
+async def _protect_blind(bot: Bot) -> None:
+    """The store cannot be written: entries have stopped with it, protection goes on without it (promise 1)."""
+    memory = bot.memory
+    memory.acted_blind = True
+    try:
+        snapshot = await bot.venue.snapshot()
+        memory.blind_waiting = await protect_blind(
+            bot.emergency, snapshot, bot.instruments, bot.protection, memory.planned_stops, memory.blind_waiting
+        )
+    except VenueUnreachable as error:
+        _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"neither store nor venue can be reached: {error.what}", level=50)
 
 
 async def _wait(assembled: Assembled, stop: asyncio.Event, deadline: float | None, began: float, done: bool) -> None:

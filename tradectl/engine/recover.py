@@ -26,7 +26,7 @@ def restore(bot: Bot) -> None:
 
     What was recorded beside the store while it could not be written is taken into it first (promise 1).
     """
-    _import_emergency(bot)
+    import_emergency(bot)
     with bot.db.read() as conn:
         counters = risk.load(conn)
         active = latches.active(conn)
@@ -58,7 +58,7 @@ def restore(bot: Bot) -> None:
     adopt_doubt(bot.db, bot.clock, reason="found in flight at start-up")
 
 
-def _import_emergency(bot: Bot) -> None:
+def import_emergency(bot: Bot) -> None:
     """One transaction, then the emergency journal is emptied; what is wrong with it is said, and stops nothing."""
     path = bot.db.path
     found = emergency.look(path)

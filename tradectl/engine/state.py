@@ -75,6 +75,9 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
         doubtful = intents.in_doubt(conn)
         realised = ledger.realised_since(conn, day_start_ms(snapshot.at_ms)) if _new_day(stored, snapshot) else ZERO
         trades = ledger.open_trades(conn)
+        bot.memory.planned_stops = {
+            symbol: trade.stop_price for symbol, trade in trades.items() if trade.stop_price is not None
+        }
         running = session.current(conn)
         assert running is not None, "a session is started before the first cycle"
         return Books(

@@ -86,7 +86,7 @@ async def _cover(
     missing = abs(position.qty) - cover.covered_qty
     planned = trade.stop_price if trade is not None and trade.side is side else None
     price = planned if planned is not None else stop_price(instrument, side, position.entry_price, rules.stop_loss_pct)
-    if _already_passed(side, price, position.mark_price):
+    if already_passed(side, price, position.mark_price):
         reason = f"stop level {text(price)} already passed (mark {text(position.mark_price)})"
         await _close(db, door, position, instrument, reason, result)
         return
@@ -147,7 +147,8 @@ def stop_price(instrument: Instrument, side: Side, entry_price: Decimal, stop_lo
     return instrument.floor_price(entry_price * (ONE + stop_loss_pct))
 
 
-def _already_passed(side: Side, price: Decimal, mark: Decimal) -> bool:
+def already_passed(side: Side, price: Decimal, mark: Decimal) -> bool:
+    """True when a stop at `price` would trigger at once."""
     return mark <= price if side is Side.LONG else mark >= price
 
 

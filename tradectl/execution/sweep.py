@@ -28,7 +28,7 @@ _log = logs.get("execution.sweep")
 IN_STORE = "store"
 IN_EMERGENCY = "emergency journal"
 EMERGENCY_KIND = "emergency"  # the journal's kind of what was imported
-_REDUCING = (Purpose.CANCEL, Purpose.CLOSE)
+_REDUCING = (Purpose.CANCEL, Purpose.CLOSE, Purpose.STOP, Purpose.EXIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Sent:
 
 
 class EmergencyDoor:
-    """Takes cancels and reduce-only closes while the store cannot; records each before it leaves (promise 1)."""
+    """Takes cancels, stops and reduce-only exits while the store cannot; records each before it leaves (promise 1)."""
 
     def __init__(
         self, store_path: str, venue: Venue, clock: Clock, *, actor: str, store_tag: str, recv_window_ms: int
@@ -51,13 +51,13 @@ class EmergencyDoor:
         self._clock = clock
         self._actor = actor
         self._store_tag = store_tag
-        self._window_ms = recv_window_ms
+        self.window_ms = recv_window_ms
         self._closes = 0
 
     async def submit(self, draft: IntentDraft) -> Sent:
         """Records, sends, records the outcome. Raises StoreUnwritable: then nothing has left."""
         if draft.purpose not in _REDUCING:
-            raise ValueError(f"the emergency journal takes cancels and closes, not a {draft.purpose.value}")
+            raise ValueError(f"the emergency journal takes what can only reduce, not a {draft.purpose.value}")
         created_ms = self._clock.now_ms()
         if draft.purpose is Purpose.CANCEL:
             assert draft.cancels_order_id is not None
@@ -86,13 +86,15 @@ class EmergencyDoor:
             type=draft.type,
             qty=draft.qty,
             timestamp_ms=created_ms,
-            expires_ms=created_ms + self._window_ms,
+            expires_ms=created_ms + self.window_ms,
+            trigger_price=draft.trigger_price,
+            trigger_by=draft.trigger_by,
             reduce_only=True,
         )
 
     async def _cancel(self, symbol: str, order_id: str, created_ms: int) -> Outcome:
         try:
-            return await self._venue.cancel(symbol, order_id, created_ms, created_ms + self._window_ms)
+            return await self._venue.cancel(symbol, order_id, created_ms, created_ms + self.window_ms)
         except VenueUnreachable as error:
             return Unknown(error.what)
 
@@ -106,6 +108,8 @@ class EmergencyDoor:
         body: dict[str, object] = {"step": step, "action": draft.purpose.value, "subject": subject, "detail": detail}
         if draft.qty is not None:
             body |= {"side": draft.side.value, "qty": text(draft.qty)}
+        if draft.trigger_price is not None:
+            body["trigger_price"] = text(draft.trigger_price)
         emergency.record(
             self._store_path,
             at_ms=self._clock.wall_ms(),

@@ -1,0 +1,117 @@
+"""A store that cannot be written stops entries, not protection (promise 1): what was done is imported later."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from books import compare
+from bot_kit import CALM, FLAT, SOL, UP, Rig, rig
+
+from tradectl.domain.position import Protection, coverage
+from tradectl.engine import daemon
+from tradectl.sim.faults import LoseAnswer
+from tradectl.sim.ops import CancelOrder
+from tradectl.store import emergency, journal
+
+
+@contextmanager
+def locked(desk: Rig) -> Iterator[None]:
+    """Another process's write lock on the store."""
+    other = sqlite3.connect(desk.db.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+def strip(desk: Rig) -> None:
+    host = desk.assembled.embedded.host
+    for order in desk.snapshot().orders_of(SOL):
+        host.execute(CancelOrder(SOL, order.order_id, host.state.server_ms, host.state.server_ms + 5000))
+
+
+def attempt(desk: Rig, tally: daemon.Run) -> bool:
+    desk.assembled = daemon.Assembled(
+        desk.bot,
+        desk.assembled.embedded,
+        desk.assembled.session,
+        desk.assembled.first_trade_number,
+        desk.assembled.carried,
+        desk.assembled.speed,
+    )
+    return desk.run(daemon._attempt(desk.assembled, tally))
+
+
+def protection(desk: Rig) -> Protection:
+    snapshot = desk.snapshot()
+    (position,) = snapshot.positions
+    return coverage(position, snapshot.orders).protection
+
+
+def run_of(desk: Rig) -> daemon.Run:
+    with desk.db.read() as conn:
+        number = daemon.cycles.progress(conn).cycle
+    return daemon.Run(daemon.RunOptions(), number=number)
+
+
+def test_a_naked_position_gets_its_planned_stop_while_the_store_is_locked(tmp_path) -> None:
+    with rig(tmp_path, [UP, CALM, CALM, FLAT]) as desk:
+        desk.cycle()
+        planned = next(order.trigger_price for order in desk.snapshot().orders if order.protective)
+        strip(desk)
+        assert protection(desk) is Protection.NAKED
+        tally = run_of(desk)
+        with locked(desk):
+            assert not attempt(desk, tally)
+            assert protection(desk) is Protection.COVERED
+            assert not attempt(desk, tally)
+        stops = [order for order in desk.snapshot().orders if order.protective]
+        assert [order.trigger_price for order in stops] == [planned], "placed once, at the planned price"
+        assert len(emergency.waiting(desk.db.path)) == 2
+        assert attempt(desk, tally)
+        assert emergency.waiting(desk.db.path) == []
+        steps = [row.body["step"] for row in desk.read(lambda conn: journal.page(conn, kind="emergency"))]
+        assert steps == ["recorded", "confirmed"]
+
+
+def test_an_unknown_answer_is_not_asked_twice_within_its_window(tmp_path) -> None:
+    with rig(tmp_path, [UP, CALM, CALM]) as desk:
+        desk.cycle()
+        strip(desk)
+        host = desk.assembled.embedded.host
+        placed = host.state.next_order
+        with locked(desk):
+            desk.plan.after_faults["place"] = [LoseAnswer()]
+            attempt(desk, run_of(desk))
+            attempt(desk, run_of(desk))
+        assert host.state.next_order == placed + 1
+        assert protection(desk) is Protection.COVERED
+
+
+def test_a_level_already_passed_closes_the_position_without_the_store_and_the_ledger_catches_up(tmp_path) -> None:
+    with rig(tmp_path, [UP, CALM, ("100.5", "100.5", "98", "98"), FLAT]) as desk:
+        desk.cycle()
+        desk.cycle()
+        strip(desk)
+        desk.step()
+        tally = run_of(desk)
+        with locked(desk):
+            assert not attempt(desk, tally)
+            assert desk.snapshot().positions == ()
+        assert attempt(desk, tally)
+        store = desk.db.path
+    differences = [found for found in compare(store).differences if "has no intent" not in found]
+    assert differences == []
+
+
+def test_no_entry_is_made_while_the_store_is_locked(tmp_path) -> None:
+    with rig(tmp_path, [FLAT, UP]) as desk:
+        desk.cycle()
+        desk.step()
+        with locked(desk):
+            assert not attempt(desk, run_of(desk))
+        assert desk.snapshot().positions == () and desk.intents() == []
