@@ -66,7 +66,7 @@ logs: ## follow the bot's log
 	tail -n 100 -F logs/trading.log
 
 smoke-logs: ## the log of the last smoke run
-	@cat $(SMOKE_DIR)/logs/trading.log
+	@cat $(SMOKE_DIR)/logs/trading.log 2>/dev/null || { echo "no smoke run yet: make smoke" >&2; exit 1; }
 
 lint: install-dev ## ruff: rules and format
 	$(BIN)/ruff check .

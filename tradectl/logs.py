@@ -55,10 +55,10 @@ def get(name: str) -> Log:
     return Log(name)
 
 
-def trace(name: str, sentence: str) -> None:
+def trace(name: str, sentence: str, **context: object) -> None:
     """An unexpected error with its traceback, in the log only (promise 12: it is seen, and seen whole)."""
     tag = Tag.SAFETY_EXECUTION_ERROR
-    logging.getLogger(f"{ROOT}.{name}").error(sentence, exc_info=True, extra={"tag": tag.value, "context": {}})
+    logging.getLogger(f"{ROOT}.{name}").error(sentence, exc_info=True, extra={"tag": tag.value, "context": context})
 
 
 def _parts(record: logging.LogRecord) -> tuple[str, dict[str, object]]:

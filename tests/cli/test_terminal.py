@@ -87,3 +87,12 @@ def test_without_a_terminal_nobody_is_asked_and_nothing_is_done(tmp_path: Path) 
 
 def test_yes_answers_beforehand(tmp_path: Path) -> None:
     assert frame_probe.run(tmp_path, "probe", "word", "--yes").stdout == "went on\n"
+
+
+def test_an_error_tears_no_word_at_sixty_columns(tmp_path: Path) -> None:
+    code, shown = on_terminal(tmp_path, "state", "show", env={"XDG_STATE_HOME": str(tmp_path / "none")})
+    assert code == 2
+    lines = shown.splitlines()
+    assert all(len(line) <= COLUMNS for line in lines if "/" not in line)
+    words = "a store is made by the bot's first run, never by an operator command"
+    assert words in " ".join(line.strip() for line in lines)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from books import compare
 from bot_kit import CALM, FLAT, SOL, UP, Rig, rig
 
 from tradectl.domain.position import Protection, coverage
 from tradectl.engine import daemon
+from tradectl.engine.assemble import RunOptions
 from tradectl.sim.faults import LoseAnswer
 from tradectl.sim.ops import CancelOrder
-from tradectl.store import emergency, journal
+from tradectl.store import cycles, emergency, journal
 
 
 @contextmanager
@@ -35,14 +37,7 @@ def strip(desk: Rig) -> None:
 
 
 def attempt(desk: Rig, tally: daemon.Run) -> bool:
-    desk.assembled = daemon.Assembled(
-        desk.bot,
-        desk.assembled.embedded,
-        desk.assembled.session,
-        desk.assembled.first_trade_number,
-        desk.assembled.carried,
-        desk.assembled.speed,
-    )
+    desk.assembled = replace(desk.assembled, bot=desk.bot)
     return desk.run(daemon._attempt(desk.assembled, tally))
 
 
@@ -54,8 +49,8 @@ def protection(desk: Rig) -> Protection:
 
 def run_of(desk: Rig) -> daemon.Run:
     with desk.db.read() as conn:
-        number = daemon.cycles.progress(conn).cycle
-    return daemon.Run(daemon.RunOptions(), number=number)
+        number = cycles.progress(conn).cycle
+    return daemon.Run(RunOptions(), number=number)
 
 
 def test_a_naked_position_gets_its_planned_stop_while_the_store_is_locked(tmp_path) -> None:

@@ -18,7 +18,8 @@ from tradectl.domain.position import Protection, Side, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import LatchName
 from tradectl.execution.ingest import ingest
-from tradectl.execution.protect import Protected, protect, stop_price
+from tradectl.execution.protect import Protected, protect
+from tradectl.execution.stop_level import stop_price
 from tradectl.sim.faults import Delay, DropRequest, Refuse
 from tradectl.sim.ops import CancelOrder, PlaceOrder
 from tradectl.store import halt, ledger, outbox
@@ -128,20 +129,19 @@ def test_a_position_that_nothing_of_ours_explains_gets_the_configured_distance(d
     assert abs(rounded - D(expected)) < D("0.05") and cover(desk) is Protection.COVERED
 
 
-def test_a_level_that_was_already_passed_is_closed_reduce_only(desk, tmp_path):
-    hold(desk, stop="99")
-    strip(desk)
-    snapshot = desk.snapshot()
-    (position,) = snapshot.positions
-    fallen = replace(snapshot, positions=(replace(position, mark_price=D("98.9")),))
-    with lines(desk, tmp_path) as log:
-        done = go(desk, fallen)
-        said = [line for line in log() if "CRITICAL" in line and "SAFETY_NAKED_POSITION" in line]
-    assert "already passed" in done.closed[SOL] and desk.snapshot().positions == ()
-    exit_ = desk.intents()[-1]
-    assert exit_.purpose is Purpose.EXIT and exit_.reduce_only and exit_.qty == 2
-    assert len(said) == 1 and "unprotectable position closed" in said[0]
-    assert [alert.urgent for alert in desk.read(outbox.pending, 10)][-1] is True
+def test_a_level_that_was_already_passed_is_closed_reduce_only(tmp_path):
+    with rig(tmp_path, [FLAT, FLAT, ("100", "100", "98.8", "98.9")]) as desk:
+        hold(desk, stop="99")
+        strip(desk)
+        desk.step(2)
+        with lines(desk, tmp_path) as log:
+            done = go(desk)
+            said = [line for line in log() if "CRITICAL" in line and "SAFETY_NAKED_POSITION" in line]
+        assert "already passed" in done.closed[SOL] and desk.snapshot().positions == ()
+        exit_ = desk.intents()[-1]
+        assert exit_.purpose is Purpose.EXIT and exit_.reduce_only and exit_.qty == 2
+        assert len(said) == 1 and "unprotectable position closed" in said[0]
+        assert [alert.urgent for alert in desk.read(outbox.pending, 10)][-1] is True
 
 
 @pytest.mark.parametrize("how", ["normal", "halted"])
@@ -172,6 +172,7 @@ def test_a_stop_whose_outcome_is_unknown_closes_nothing(desk):
     desk.plan.before_faults["place"] = [DropRequest()]
     done = go(desk)
     assert done.closed == {} and "outcome unknown" in done.naked[SOL] and len(desk.snapshot().positions) == 1
+    desk.run(desk.bot.clock.sleep(10))  # past its window: no picture taken from now on can miss it
     go(desk)
     assert cover(desk) is Protection.COVERED
 
@@ -194,11 +195,11 @@ def test_naked_time_is_measured_from_the_last_look_that_saw_it_covered(desk):
     desk.plan.before_faults["place"] = [DropRequest()]
     go(desk)
     assert naked_ms(desk) == (covered_at, 0), "not from its opening: it was covered for a cycle since"
-    desk.run(desk.bot.clock.sleep(2))
+    desk.run(desk.bot.clock.sleep(7))  # past the window of the first one
     go(desk)
     go(desk)
     since, total = naked_ms(desk)
-    assert since is None and total == 2 * FIVE_MS + 2000
+    assert since is None and total == 2 * FIVE_MS + 7000
 
 
 def test_an_entry_whose_stop_never_came_is_naked_since_its_opening(tmp_path):

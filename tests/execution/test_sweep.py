@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -182,13 +182,15 @@ def test_what_can_be_recorded_nowhere_is_not_sent(world: World, locked: sqlite3.
     assert world.open_ids() == {entry}
 
 
-def test_the_emergency_journal_takes_nothing_but_cancels_and_closes(world: World) -> None:
+def test_the_emergency_journal_takes_no_entry(world: World) -> None:
     spare = EmergencyDoor(
         str(world.db.path), world.market.venue, world.market.clock, actor="ann", store_tag="", recv_window_ms=5000
     )
-    draft = stop_draft("BTCUSDT", Side.LONG, D("0.01"), D(100), LAST, "x")
-    with pytest.raises(ValueError, match="cancels and closes"):
-        asyncio.run(spare.submit(draft))
+    stop = stop_draft("BTCUSDT", Side.LONG, D("0.01"), D(100), LAST, "x")
+    entry = replace(stop)
+    object.__setattr__(entry, "purpose", Purpose.ENTRY)  # a draft that no constructor makes
+    with pytest.raises(ValueError, match="can only reduce"):
+        asyncio.run(spare.submit(entry))
     assert emergency.waiting(world.db.path) == []
 
 

@@ -281,7 +281,7 @@ def test_status_and_clear_tell_of_a_damaged_emergency_journal(acct: Account) -> 
     acct.tradectl("killswitch", "activate")
     spoil(acct)
     status = acct.tradectl("killswitch", "status")
-    assert status.code == 1 and "1 records wait" in status.out and "record place 1" in status.out
+    assert status.code == 1 and "1 record waits" in status.out and "record place 1" in status.out
     cleared = acct.tradectl("killswitch", "clear", "--approver", "bea", "--reason", "x")
     assert cleared.code == 0 and "record place 1" in cleared.out, cleared.all
     assert emergency.look(acct.store).troubles == ()

@@ -54,7 +54,7 @@ def test_clear_lifts_latch_and_halt_file_and_shows_before_and_after(acct: Accoun
     halt.write(str(acct.store), "kill switch: also by file")
     ran = acct.tradectl(*CLEAR)
     assert ran.code == 0, ran.all
-    assert "HALTED" in ran.out and "NORMAL: entries are allowed" in ran.out
+    assert "HALTED" in ran.out and "CLEARED: NORMAL, entries are allowed" in ran.out
     assert halt.read(str(acct.store)) is None
     with acct.db() as db, db.read() as conn:
         assert latches.active(conn) == ()

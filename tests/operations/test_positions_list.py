@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
-from desk import Account, hold_lock, let_go
+from desk import Account, hold_lock, let_go, tradectl
 
 
 def test_shows_side_size_stop_and_cover(acct: Account) -> None:
@@ -49,3 +50,11 @@ def test_works_while_another_process_holds_the_store(acct: Account) -> None:
         let_go(holder)
     assert ran.code == 0, ran.all
     assert "1 open" in ran.out and "books could not be read" in ran.out
+
+
+def test_a_store_that_cannot_be_read_and_nothing_beside_it_is_2_and_not_try_again(tmp_path: Path) -> None:
+    store = tmp_path / "torn.db"
+    store.write_bytes(b"SQLite format 3\0 and then nothing of use")
+    ran = tradectl("positions", "list", "--state", str(store), home=tmp_path)
+    assert ran.code == 2, ran.all
+    assert "cannot be told" in ran.err and "state verify --state" in ran.err

@@ -250,6 +250,7 @@ def test_no_line_is_wider_than_the_terminal(tmp_path: Path, columns: int) -> Non
     assert max(len(line) for line in lines) <= columns
     assert "\x1b" not in ran.out
     assert "NAKED" in ran.out
+    assert ("at most" in ran.out) == (columns >= 80)  # a narrow terminal gets sentences, not a card per limit
 
 
 def test_colour_only_on_a_terminal_that_wants_it(tmp_path: Path) -> None:

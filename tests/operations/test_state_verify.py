@@ -65,3 +65,15 @@ def test_an_exclusive_lock_is_busy_and_not_damage(tmp_path: Path) -> None:
         pass
     with locked(db.path, "BEGIN EXCLUSIVE"):
         assert tradectl("--state", db.path, "state", "verify").code == 75
+
+
+def test_a_damaged_store_says_its_size_and_which_backup_to_look_at(tmp_path: Path) -> None:
+    with create(tmp_path) as db:
+        one_cycle(db)
+    assert tradectl("--state", db.path, "state", "backup").code == 0
+    size = db.path.stat().st_size // 3
+    os.truncate(db.path, size)
+    ran = tradectl("--state", db.path, "state", "verify", "--json")
+    backup = next((tmp_path / "backups").iterdir())
+    assert (ran.code, ran.json["size_bytes"]) == (2, size)
+    assert str(backup) in ran.json["next"][0] and "with the bot stopped" in ran.json["next"][1]

@@ -120,3 +120,4 @@ def test_it_fits_sixty_columns(tmp_path: Path) -> None:
     ran = on_terminal("--state", db.path, "why", "btc", columns=60)
     assert ran.code == 0
     assert max(len(line) for line in ran.out.splitlines()) <= 60
+    assert "headroom" not in ran.out and "✗" in ran.out  # a line or two per gate, not a card

@@ -121,15 +121,18 @@ def test_newer_schema_is_refused(tmp_path: Path) -> None:
         Database.open(tmp_path / "store.db", expect=None)
 
 
-@pytest.mark.parametrize("spoil", ["empty", "text", "foreign", "folder", "no_identity"])
+def test_a_folder_is_called_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(StoreRefused, match="folder, not a store"):
+        Database.open(tmp_path, expect=None)
+
+
+@pytest.mark.parametrize("spoil", ["empty", "text", "foreign", "no_identity"])
 def test_what_is_no_store_is_called_damaged(tmp_path: Path, spoil: str) -> None:
     path = tmp_path / "store.db"
     if spoil == "empty":
         path.touch()
     elif spoil == "text":
         path.write_text("this is not a database, whatever its name says" * 50)
-    elif spoil == "folder":
-        path.mkdir()
     elif spoil == "foreign":
         conn = sqlite3.connect(path)
         conn.execute("CREATE TABLE other (a)")

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import typer
 from typer.core import TyperOption
 
+from tradectl.errors import UsageError
 from tradectl.store.actor import operator_name
 
 __all__ = [
@@ -67,9 +68,15 @@ def is_terminal(stream: TextIO) -> bool:
     return not stream.closed and stream.isatty()
 
 
-def invocation(ctx: typer.Context) -> Invocation:
-    """The invocation a command runs under."""
+def invocation(ctx: typer.Context, *, unnamed: bool = False) -> Invocation:
+    """The invocation a command runs under.
+
+    Raises UsageError for `--state ""` (a variable that was not set): another store than the one meant would be taken.
+    `unnamed` lets it count as not given, for what must not fail on it.
+    """
     given = ctx.obj if isinstance(ctx.obj, Given) else Given(sys.stdin, sys.stdout, sys.stderr)
+    if given.options.get("state") == "" and not unnamed:
+        raise UsageError("--state names no file", why="its value is empty", hint="--state FILE, or leave it out")
     return from_given(given)
 
 
@@ -93,7 +100,7 @@ def from_given(given: Given) -> Invocation:
 
 
 def _note(ctx: Any, param: Any, value: Any) -> Any:
-    if value and not ctx.resilient_parsing and isinstance(ctx.obj, Given):
+    if (value or value == "") and not ctx.resilient_parsing and isinstance(ctx.obj, Given):
         options = ctx.obj.options
         before = options.get(param.name)
         if isinstance(value, tuple | list):

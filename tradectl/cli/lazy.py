@@ -14,6 +14,7 @@ from tradectl.cli.page import ATTRIBUTE, Page
 from tradectl.errors import NotAvailable, ToolError
 
 SHARED = "Options of every command"
+HELP_NAMES: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 _SHARED_NAMES = frozenset({*(option.name for option in shared_options()), "help"})
 
 
@@ -91,10 +92,20 @@ def _nearest(prefix: str, typed: str) -> str:
 
 
 def _group(name: str) -> LazyGroup:
-    group = LazyGroup(name=name, help=table.GROUPS[name], no_args_is_help=False, rich_markup_mode=None)
+    group = LazyGroup(
+        name=name, help=table.GROUPS[name], no_args_is_help=False, rich_markup_mode=None, context_settings=HELP_NAMES
+    )
     group.prefix = f"{name} "
     group.params.extend(shared_options())
     return group
+
+
+def _name_value(param: Any) -> None:
+    """TEXT, N or the argument's own name where the command does not say it: no help page shows a type of ours."""
+    if param.metavar is None and param.param_type_name == "argument":
+        param.metavar = param.name.upper()
+    elif param.metavar is None and not param.is_flag:
+        param.metavar = "N" if "int" in param.type.name else "TEXT"
 
 
 def load(full: str) -> Any:
@@ -113,7 +124,12 @@ def load(full: str) -> Any:
     if function is None or not isinstance(page, Page):
         raise ToolError(f"'{full}' has no page", where=target, hint="see how to add a command in cli/table.py")
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command(name=full.split()[-1], cls=Leaf, help=page.help, short_help=short, epilog=page.epilog)(function)
+    app.command(
+        name=full.split()[-1], cls=Leaf, help=page.help, short_help=short, epilog=page.epilog,
+        context_settings=HELP_NAMES,
+    )(function)  # fmt: skip
     command = typer.main.get_command(app)
+    for param in command.params:
+        _name_value(param)
     command.params.extend(shared_options())
     return command

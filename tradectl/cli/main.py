@@ -21,8 +21,8 @@ from typer.core import TyperOption
 
 from tradectl import __version__
 from tradectl.cli import crash, table
-from tradectl.cli.context import Given, from_given, shared_options
-from tradectl.cli.lazy import LazyGroup
+from tradectl.cli.context import Given, from_given, is_terminal, shared_options
+from tradectl.cli.lazy import HELP_NAMES, LazyGroup
 from tradectl.errors import ExitCode, TradectlError
 
 PROGRAM = "tradectl"
@@ -36,11 +36,12 @@ _app = typer.Typer(
     cls=LazyGroup,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings=HELP_NAMES,
     epilog=(
         "\b\nIn a hurry:\n"
-        "  tradectl state show                               may it trade, what is open\n"
-        "  tradectl killswitch activate                      stop all entries, now\n"
-        "  tradectl positions close SYMBOL --reason WHY      get out of a position\n\n"
+        "  look     tradectl state show\n"
+        "  stop     tradectl killswitch activate\n"
+        "  get out  tradectl positions close SYMBOL --reason WHY\n\n"
         "\b\nOne command's page, with an example and its exit codes:\n  tradectl state show --help"
     ),
 )
@@ -168,8 +169,23 @@ def _tell_usage(given: Given, error: Any) -> None:
         group = path.removeprefix(f"{PROGRAM} ")
         verbs = [name.split()[1] for name in table.COMMANDS if name.startswith(f"{group} ")]
         what = f"'{group}' needs one of: {', '.join(verbs)}."
+    missing = _missing(error)
+    if len(missing) > 1:  # all at once, not one per attempt
+        what = f"Missing {' and '.join(missing)}."
     hint = f"{path} --help"
     _tell(given, "UsageError", [what, f"  do: {hint}"], ExitCode.USAGE, {"what": what, "hint": hint})
+
+
+def _missing(error: Any) -> list[str]:
+    """What a command line lacks, where that is what is wrong with it."""
+    ctx = getattr(error, "ctx", None)
+    if type(error).__name__ != "MissingParameter" or ctx is None:
+        return []
+    lacking = [one for one in ctx.command.params if one.required and ctx.params.get(one.name) is None]
+    return [
+        f"'{one.opts[0]}'" if one.param_type_name == "option" else f"argument '{one.make_metavar(ctx=ctx)}'"
+        for one in lacking
+    ]
 
 
 def _tell(given: Given, kind: str, lines: Sequence[str], code: ExitCode, fields: dict[str, Any]) -> None:
@@ -181,7 +197,25 @@ def _tell(given: Given, kind: str, lines: Sequence[str], code: ExitCode, fields:
         print(json.dumps({"schema": "tradectl/error/1", "error": body}, ensure_ascii=False), file=given.stdout)
         return
     given.stdout.flush()
-    print("\n".join(lines), file=given.stderr)
+    print("\n".join(_within(given.stderr, lines)), file=given.stderr)
+
+
+def _within(stream: TextIO, lines: Sequence[str]) -> Sequence[str]:
+    """On a terminal, no word is torn at its edge; anywhere else a line stays whole for grep."""
+    if not is_terminal(stream):
+        return lines
+    import shutil
+    import textwrap
+
+    width = shutil.get_terminal_size().columns
+    return [
+        part
+        for line in lines
+        for part in textwrap.wrap(
+            line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+        )
+        or [""]
+    ]
 
 
 def _forget(stream: TextIO) -> None:

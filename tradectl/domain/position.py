@@ -1,4 +1,4 @@
-"""Positions: the exact arithmetic of holding something, what a venue reports, and what its stops cover."""
+"""Positions: the exact arithmetic of holding something, what a venue reports, and what its stops cover (promise 5)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from tradectl.domain.money import ZERO, divide
+from tradectl.domain.money import ZERO, divide, text
 from tradectl.domain.order import OrderFact, OrderSide
 
 
@@ -90,6 +90,12 @@ class PositionFact:
     def notional(self) -> Decimal:
         return abs(self.qty) * self.mark_price
 
+    def inside_liquidation(self, price: Decimal) -> bool:
+        """True when the market meets `price` before it liquidates the position; also where the venue names no
+        liquidation price."""
+        limit = self.liquidation_price
+        return limit is None or limit <= 0 or (price - limit) * self.side.sign > 0
+
 
 class Protection(StrEnum):
     COVERED = "covered"
@@ -99,17 +105,22 @@ class Protection(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What protective stops cover of one position. `stop_price` is the stop nearest to the market."""
+    """What protective stops cover of one position. `stop_price` is the stop nearest to the market.
+
+    `beyond`: stops that cover nothing, because the position is liquidated before the market reaches them.
+    """
 
     protection: Protection
     covered_qty: Decimal
     stop_price: Decimal | None
     stop_ids: tuple[str, ...]
+    beyond: tuple[OrderFact, ...] = ()
+    why: str = ""  # why stops that are there do not count; '' when all of them do
 
 
 def coverage(position: PositionFact, orders: Iterable[OrderFact]) -> Coverage:
-    """Coverage of a position by the venue's own open orders, on the closing side only (promise 5)."""
-    stops = [
+    """Coverage of a position by the venue's own open orders: on its closing side, inside its liquidation price."""
+    resting = [
         order
         for order in orders
         if order.symbol == position.symbol
@@ -118,6 +129,12 @@ def coverage(position: PositionFact, orders: Iterable[OrderFact]) -> Coverage:
         and order.side is position.side.closing
         and order.trigger_price is not None
     ]
+    beyond = tuple(
+        order
+        for order in resting
+        if order.trigger_price is not None and not position.inside_liquidation(order.trigger_price)
+    )
+    stops = [order for order in resting if order not in beyond]
     size = abs(position.qty)
     covered = ZERO
     for order in stops:
@@ -126,4 +143,12 @@ def coverage(position: PositionFact, orders: Iterable[OrderFact]) -> Coverage:
     prices = [order.trigger_price for order in stops if order.trigger_price is not None]
     nearest = (max(prices) if position.qty > 0 else min(prices)) if prices else None
     protection = Protection.NAKED if covered == 0 else Protection.COVERED if covered >= size else Protection.SHORT
-    return Coverage(protection, covered, nearest, tuple(order.order_id for order in stops))
+    stop_ids = tuple(order.order_id for order in stops)
+    return Coverage(protection, covered, nearest, stop_ids, beyond, _why(position, beyond))
+
+
+def _why(position: PositionFact, beyond: tuple[OrderFact, ...]) -> str:
+    if not beyond or position.liquidation_price is None:
+        return ""
+    prices = ", ".join(text(order.trigger_price) for order in beyond if order.trigger_price is not None)
+    return f"a stop at {prices} does not count: liquidation comes first, at {text(position.liquidation_price)}"

@@ -112,7 +112,9 @@ class Decision:
     """What one cycle decided for one symbol, as kept for `why`."""
 
     symbol: str
-    outcome: str  # 'entered', 'refused', 'no_signal', 'exit', 'not_sent', 'unknown', 'waiting' (for a new candle)
+    # 'entered', 'refused', 'no_signal', 'exit', 'not_sent', 'unknown', 'not_filled' (confirmed, and nothing traded),
+    # 'error' (the bot's own code failed on this symbol), 'waiting' (for a new candle)
+    outcome: str
     code: str  # the gate or reason that decided
     sentence: str
     candle_open_ms: int | None

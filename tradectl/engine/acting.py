@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
 from tradectl import logs
 from tradectl.domain.intent import entry_drafts, exit_drafts
-from tradectl.domain.money import amount, percent, text
+from tradectl.domain.money import ZERO, amount, percent, text
 from tradectl.domain.order import Confirmed, Unknown
 from tradectl.domain.signal import Decision, NoSignal, Signal, Sized, Verdict
 from tradectl.domain.tags import Tag
@@ -47,7 +50,8 @@ def _fenced(sized: Sized, refusal: EntryRefused, sent: list[Submitted]) -> Decis
     how = f"cut short after {len(sent)} of {len(sized.slices)} orders" if sent else "refused at the door"
     _log.emit(Tag.ENTRY, f"entry {how}: {refusal.what}", level=30, symbol=symbol, code=refusal.code, why=refusal.why)
     verdict = Verdict("intent", False, refusal.what, context=(("symbol", symbol), ("code", refusal.code)))
-    return _decision(sized, "entered" if sent else "refused", refusal.code, refusal.what, verdict)
+    outcome = ("entered" if _may_hold(sent) else "not_filled") if sent else "refused"
+    return _decision(sized, outcome, refusal.code, refusal.what, verdict)
 
 
 async def _prepare(bot: Bot, sized: Sized) -> str:
@@ -69,19 +73,25 @@ def _entered(bot: Bot, sized: Sized, sent: list[Submitted]) -> Decision:
     symbol = sized.admitted.signal.symbol
     confirmed = [item for item in sent if item.confirmed]
     last = sent[-1]
-    if not confirmed:
+    if not _may_hold(sent):
+        if confirmed and not isinstance(last.outcome, Unknown):
+            ended = ", ".join(_ending(item) for item in confirmed)
+            sentence = f"entry {last.intent.client_id}: confirmed, but 0 of {text(sized.qty)} filled ({ended})"
+            return _decision(sized, "not_filled", "not_filled", sentence)
         outcome = "unknown" if isinstance(last.outcome, Unknown) else "not_sent"
         return _decision(sized, outcome, "venue", f"entry {last.intent.client_id}: {last.sentence()}")
-    filled = sum(item.outcome.order.filled_qty for item in confirmed if isinstance(item.outcome, Confirmed))
+    filled = _filled(sent)
+    of_asked = "" if filled == sized.qty else f" of {text(sized.qty)}"
     target = f", target {text(sized.target_price)}" if sized.target_price is not None else ""
     sentence = (
-        f"entered {sized.side.value} {filled} {symbol} near {text(sized.reference_price)}, "
+        f"entered {sized.side.value} {text(filled)}{of_asked} {symbol} near {text(sized.reference_price)}, "
         f"stop {text(sized.stop_price)}{target}"
     )
     distance = percent(abs(sized.reference_price - sized.stop_price) / sized.reference_price)
     _log.emit(
         Tag.ENTRY,
         sentence,
+        level=30 if of_asked else None,
         symbol=symbol,
         client_id=last.intent.client_id,
         notional=amount(sized.notional, bot.venue.currency),
@@ -92,9 +102,26 @@ def _entered(bot: Bot, sized: Sized, sent: list[Submitted]) -> Decision:
     return _decision(sized, "entered", "entered", sentence)
 
 
+def _filled(sent: Iterable[Submitted]) -> Decimal:
+    return sum((item.outcome.order.filled_qty for item in sent if isinstance(item.outcome, Confirmed)), ZERO)
+
+
+def _may_hold(sent: Sequence[Submitted]) -> bool:
+    """Whether confirmed orders have filled, or may fill yet: confirmed is not filled."""
+    return bool(_filled(sent)) or any(
+        item.outcome.order.status.open for item in sent if isinstance(item.outcome, Confirmed)
+    )
+
+
+def _ending(item: Submitted) -> str:
+    assert isinstance(item.outcome, Confirmed)
+    order = item.outcome.order
+    return f"{order.status.value} {order.reason}".rstrip()
+
+
 def _decision(sized: Sized, outcome: str, code: str, sentence: str, *fence: Verdict) -> Decision:
     signal = sized.admitted.signal
-    if outcome in ("not_sent", "unknown"):
+    if outcome in ("not_sent", "unknown", "not_filled"):
         _log.emit(Tag.ENTRY, f"entry not completed: {sentence}", level=30, symbol=signal.symbol)
     return Decision(
         symbol=signal.symbol,
@@ -125,7 +152,7 @@ def wants_early_exit(bot: Bot, view: View, opinion: Signal | NoSignal) -> bool:
     return opinion.exit_long if position.qty > 0 else opinion.exit_short
 
 
-async def early_exit(bot: Bot, view: View, opinion: NoSignal | Signal) -> Decision:
+async def early_exit(bot: Bot, view: View, opinion: NoSignal) -> Decision:
     """Reduce-only market orders for the whole position, as few as the venue takes; its bracket ends with it."""
     assert view.ctx is not None
     position = view.ctx.account.snapshot.position(view.symbol)
@@ -139,7 +166,13 @@ async def early_exit(bot: Bot, view: View, opinion: NoSignal | Signal) -> Decisi
         sentence = f"early exit refused: {refusal.what}"
         return Decision(view.symbol, "refused", refusal.code, sentence, opinion.candle_open_ms, verdicts=view.verdicts)
     submitted = sent[-1]
-    sentence = f"early exit of {text(abs(position.qty))} {view.symbol} ({reason}): {submitted.sentence()}"
-    _log.emit(Tag.EXIT, sentence, symbol=view.symbol, client_id=submitted.intent.client_id)
-    outcome = "exit" if sent[0].confirmed else "unknown" if submitted.intent.state.in_doubt else "not_sent"
+    asked, filled = abs(position.qty), _filled(sent)
+    sentence = f"early exit of {text(asked)} {view.symbol} ({reason}): {submitted.sentence()}"
+    if submitted.confirmed and filled < asked:
+        sentence += f", {text(filled)} of {text(asked)} filled"
+    level = None if submitted.confirmed and filled >= asked else 30
+    _log.emit(Tag.EXIT, sentence, level=level, symbol=view.symbol, client_id=submitted.intent.client_id)
+    outcome = "not_filled" if submitted.confirmed else "unknown" if submitted.intent.state.in_doubt else "not_sent"
+    if _may_hold(sent):
+        outcome = "exit"
     return Decision(view.symbol, outcome, "early_exit", sentence, opinion.candle_open_ms, verdicts=view.verdicts)

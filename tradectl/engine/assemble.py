@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tradectl import logs
@@ -18,7 +18,8 @@ from tradectl.domain.order import TriggerBy
 from tradectl.domain.ports import Clock
 from tradectl.domain.tags import Tag
 from tradectl.engine.bot import Bot
-from tradectl.errors import NotAvailable, StoreMismatch
+from tradectl.engine.ending import insist
+from tradectl.errors import NotAvailable, StoreBusy, StoreMismatch, StoreUnwritable
 from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor
@@ -63,6 +64,7 @@ class Assembled:
     first_trade_number: int
     carried: frozenset[int]  # trades that were open when this run began
     speed: float | None
+    unwritten: list[str] = field(default_factory=list)  # what could not be written when it ended, a sentence each
 
 
 def store_path(config: Config, options: RunOptions) -> Path:
@@ -93,7 +95,8 @@ def assemble(config: Config, options: RunOptions, *, wall_ms: Callable[[], int],
     holder = lease.this_holder()
     with db.transaction() as conn:
         epoch = lease.acquire(conn, holder, wall_ms())
-    stack.callback(_release, db, epoch, wall_ms)
+    unwritten: list[str] = []
+    stack.callback(_release, db, epoch, wall_ms, unwritten)
     _leave_pointer(db, stack)
     venue = config.venue
     emergency.prepare(db.path, emergency.Facts(db.identity, venue.recv_window_ms, venue.max_clock_skew_ms))
@@ -111,13 +114,13 @@ def assemble(config: Config, options: RunOptions, *, wall_ms: Callable[[], int],
     stack.callback(embedded.host.close)
     _must_be_the_same_exchange(db, embedded, market)
     for notice in embedded.notices:
-        _log.emit(Tag.SESSION, notice)
+        _log.emit(Tag.SESSION, notice, level=30 if "gap" in notice else None)
     bot = _bot(_traded(config, embedded, options), db, embedded, epoch)
     running = _session(db, options, embedded.clock.now_ms(), wall_ms())
     with db.read() as conn:
         first_trade = ledger.next_trade_number(conn)
         carried = frozenset(trade.number for trade in ledger.open_trades(conn).values())
-    return Assembled(bot, embedded, running, first_trade, carried, options.speed)
+    return Assembled(bot, embedded, running, first_trade, carried, options.speed, unwritten)
 
 
 def _set_aside(path: Path, market: Path, wall_ms: Callable[[], int]) -> None:
@@ -263,7 +266,9 @@ def _bot(config: Config, db: Database, embedded: Embedded, epoch: int) -> Bot:
             store_tag=db.identity.store_tag,
             recv_window_ms=config.venue.recv_window_ms,
         ),
-        protection=ProtectionRules(config.perps.stop_loss_pct, trigger_by, db.identity.store_tag),
+        protection=ProtectionRules(
+            config.perps.stop_loss_pct, trigger_by, db.identity.store_tag, config.venue.max_clock_skew_ms
+        ),
     )
 
 
@@ -289,6 +294,10 @@ def _session(db: Database, options: RunOptions, venue_ms: int, now_ms: int) -> s
         return fresh
 
 
-def _release(db: Database, epoch: int, wall_ms: Callable[[], int]) -> None:
-    with db.transaction() as conn:
-        lease.release(conn, epoch, wall_ms())
+def _release(db: Database, epoch: int, wall_ms: Callable[[], int], unwritten: list[str]) -> None:
+    try:
+        insist(db, lambda conn: lease.release(conn, epoch, wall_ms()))
+    except (StoreBusy, StoreUnwritable) as error:
+        sentence = f"the lease could not be released: {error.what}; the next bot takes it over from this process"
+        _log.emit(Tag.SAFETY_EXECUTION_ERROR, sentence, level=30)
+        unwritten.append(sentence)

@@ -4,23 +4,26 @@
 
 Refusals block entries only: protection, early exits, ingestion and the resolving of doubts run in every cycle and in
 every state that permits them. The world is read into one frozen snapshot; after an entry or an exit of our own it is
-read again, so that the cycle ends knowing that the position has its stop.
+read again, so that the cycle ends knowing that the position has its stop. An error in our own thinking about a symbol
+is that symbol's decision record, and the others go on; errors of acting, and of what all symbols share, end the cycle.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from tradectl.domain.signal import Decision, Signal, Sized, SymbolRefusal
+from tradectl.domain.signal import Decision, NoSignal, Signal, Sized, SymbolRefusal
 from tradectl.domain.snapshot import Snapshot
 from tradectl.engine import acting, market, record, state, telling
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
+from tradectl.errors import Busy
 from tradectl.execution.observe import observe
 from tradectl.execution.protect import protect
 from tradectl.execution.resolve import resolve
+from tradectl.execution.submit import EXIT_IN_DOUBT
 from tradectl.risk import pipeline
-from tradectl.risk.context import with_pending
+from tradectl.risk.context import AccountContext, with_pending
 
 
 async def run_cycle(bot: Bot, number: int) -> CycleReport:
@@ -49,15 +52,22 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
     report.system_state = telling.system_state(bot, account)
 
     # 4. Each symbol: market data concurrently, decisions one after another so that each counts against the limits.
-    views = await asyncio.gather(*(market.look(bot, account, books, symbol) for symbol in bot.symbols))
+    views = await asyncio.gather(*(_look(bot, account, books, symbol) for symbol in bot.symbols))
+    decided: list[market.View] = []
     for view in views:
+        if isinstance(view, Decision):
+            report.decisions.append(view)
+            continue
         decision, sized = await _decide(bot, view.under(account), report)
         report.decisions.append(decision)
-        if sized is not None:
+        if sized is not None and decision.outcome in ("entered", "unknown"):
             account = with_pending(account, sized)
+        if decision.code not in (telling.ERROR, EXIT_IN_DOUBT):  # those have still to decide upon their candle
+            decided.append(view)
 
-    # 5. After an order of our own: look again, take in its fills, and see its stop.
-    if any(decision.outcome in ("entered", "exit", "unknown") for decision in report.decisions):
+    # 5. After an order of our own: look again, take in its fills, and see its stop. Also after one that was confirmed
+    #    without a fill: that nothing is held is for the venue to show.
+    if any(decision.outcome in ("entered", "exit", "unknown", "not_filled") for decision in report.decisions):
         snapshot, books = await _look_again(bot, report)
         await protect(
             bot.db, bot.door, snapshot, books.open_trades, dict(bot.instruments), bot.protection, bot.clock.now_ms()
@@ -67,35 +77,59 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
     report.snapshot = snapshot
     report.throttled_ms = bot.venue.pace.take_throttled_ms()
     report.duration_ms = bot.clock.wall_ms() - started_ms
-    record.save(bot, report, books, views)
+    record.save(bot, report, books, decided)
     telling.summary(bot, report)
     return report
 
 
+async def _look(bot: Bot, account: AccountContext, books: state.Books, symbol: str) -> market.View | Decision:
+    try:
+        return await market.look(bot, account, books, symbol)
+    except Busy:
+        raise
+    except Exception as error:
+        return telling.failed(bot, symbol, error)
+
+
 async def _decide(bot: Bot, view: market.View, report: CycleReport) -> tuple[Decision, Sized | None]:
-    """One symbol: exits before entries, gates in order, and the first refusal ends it."""
+    """One symbol: what is thought about it, then what is done about it."""
+    try:
+        thought = _think(bot, view, report)
+    except Busy:  # store or venue, the clock among it: no error of the thinking, and everybody's
+        raise
+    except Exception as error:
+        return telling.failed(bot, view.symbol, error), None
+    if isinstance(thought, NoSignal):
+        return await acting.early_exit(bot, view, thought), None
+    if isinstance(thought, Sized):
+        return await acting.enter(bot, thought), thought
+    return thought, None
+
+
+def _think(bot: Bot, view: market.View, report: CycleReport) -> Decision | NoSignal | Sized:
+    """Exits before entries, gates in order, and the first refusal ends it. NoSignal: the reason for an early exit."""
     telling.warnings(bot, view.verdicts, view.symbol)
     if view.ctx is None:
-        return telling.refused(bot, SymbolRefusal(view.symbol, view.verdicts)), None
+        return telling.refused(bot, SymbolRefusal(view.symbol, view.verdicts))
     if pipeline.refused(view.data_verdicts):
-        return telling.refused(bot, SymbolRefusal(view.symbol, view.verdicts + view.data_verdicts), view.ctx), None
+        return telling.refused(bot, SymbolRefusal(view.symbol, view.verdicts + view.data_verdicts), view.ctx)
 
     opinion = bot.strategy.evaluate(view.symbol, view.ctx.candles)
-    if acting.wants_early_exit(bot, view, opinion):
-        return await acting.early_exit(bot, view, opinion), None
     if not isinstance(opinion, Signal):
-        return telling.no_signal(bot, opinion, view.verdicts + view.data_verdicts), None
+        if acting.wants_early_exit(bot, view, opinion):
+            return opinion
+        return telling.no_signal(bot, opinion, view.verdicts + view.data_verdicts)
 
     report.signals += 1
     if pipeline.refused(view.verdicts):
-        return telling.refused(bot, SymbolRefusal(view.symbol, view.verdicts, opinion), view.ctx), None
+        return telling.refused(bot, SymbolRefusal(view.symbol, view.verdicts, opinion), view.ctx)
     admitted = pipeline.admit(view.ctx, opinion, view.verdicts + view.data_verdicts)
     if isinstance(admitted, SymbolRefusal):
-        return telling.refused(bot, admitted, view.ctx), None
+        return telling.refused(bot, admitted, view.ctx)
     sized = pipeline.size(admitted, view.ctx)
     if isinstance(sized, SymbolRefusal):
-        return telling.refused(bot, sized, view.ctx), None
-    return await acting.enter(bot, sized), sized
+        return telling.refused(bot, sized, view.ctx)
+    return sized
 
 
 async def _look_again(bot: Bot, report: CycleReport) -> tuple[Snapshot, state.Books]:

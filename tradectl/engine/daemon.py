@@ -12,17 +12,22 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from tradectl import logs
 from tradectl.config.schema import Config
 from tradectl.domain.candle import INTERVALS_MS
+from tradectl.domain.intent import Intent
+from tradectl.domain.ledger import ClosedTrade
+from tradectl.domain.system_state import Latch
 from tradectl.domain.tags import Tag
+from tradectl.engine import record
 from tradectl.engine.assemble import Assembled, RunOptions, assemble
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle import run_cycle
 from tradectl.engine.cycle_report import CycleReport
+from tradectl.engine.ending import insist
 from tradectl.engine.recover import import_emergency, recover, restore
 from tradectl.engine.session_report import SessionReport, held_positions
 from tradectl.errors import (
@@ -37,6 +42,7 @@ from tradectl.errors import (
 )
 from tradectl.execution.protect_blind import protect_blind
 from tradectl.store import cycles, intents, latches, lease, ledger, session
+from tradectl.store.connection import Connection
 
 _log = logs.get("engine.daemon")
 
@@ -77,6 +83,8 @@ class Run:
             self.entries += decision.outcome == "entered"
             if decision.outcome == "refused":
                 (self.held_back if decision.signal is None else self.refusals)[decision.code] += 1
+            elif decision.outcome in ("error", "not_filled"):
+                self.held_back[decision.code] += 1
 
 
 def run(
@@ -87,14 +95,17 @@ def run(
     wall_ms: Callable[[], int],
     on_clock: Callable[[Callable[[], int]], None],
 ) -> SessionReport:
-    """The whole life of a bot process. `on_clock` is handed the venue's clock as soon as there is one.
+    """The whole life of a bot process. `on_clock` is handed the venue's clock as long as there is one.
 
-    Raises TradectlError when it cannot start or must not go on.
+    Raises TradectlError when it cannot start or must not go on. A store that is locked when it ends costs no report:
+    what could not be written is in `unwritten`.
     """
     with ExitStack() as stack:
         assembled = assemble(config, options, wall_ms=wall_ms, stack=stack)
         on_clock(assembled.bot.clock.now_ms)
-        return asyncio.run(_live(assembled, options, log_path))
+        stack.callback(on_clock, wall_ms)  # what is said from then on has no venue clock to be stamped with
+        report = asyncio.run(_live(assembled, options, log_path))
+    return replace(report, unwritten=tuple(assembled.unwritten))
 
 
 async def _live(assembled: Assembled, options: RunOptions, log_path: str) -> SessionReport:
@@ -262,14 +273,8 @@ def _finish(assembled: Assembled, tally: Run, log_path: str) -> SessionReport:
     """Ends the session in the store and sums it up."""
     bot = assembled.bot
     snapshot = tally.last.snapshot if tally.last is not None else None
-    with bot.db.transaction() as conn:
-        session.end(conn, at_ms=bot.clock.now_ms(), reason=tally.end_reason)
-        newest = ledger.next_trade_number(conn)
-        oldest = min(assembled.carried, default=assembled.first_trade_number)
-        closed = ledger.trades(conn, max(newest - oldest, 1))
-        active = latches.active(conn)
-        doubtful = intents.in_doubt(conn)
-    bot.alerts.drain(bot.clock.now_ms())
+    closed, active, doubtful = _end_session(assembled, tally)
+    record.drain(bot)
     report = SessionReport(
         mode=tally.options.mode,
         end_reason=tally.end_reason,
@@ -300,6 +305,39 @@ def _finish(assembled: Assembled, tally: Run, log_path: str) -> SessionReport:
         equity=f"{report.equity_end:.2f}",
     )
     return report
+
+
+_Books = tuple[list[ClosedTrade], tuple[Latch, ...], tuple[Intent, ...]]
+
+
+def _end_session(assembled: Assembled, tally: Run) -> _Books:
+    """Ends the session, and reads what the report tells of the books; what the store does not allow is noted."""
+    bot = assembled.bot
+
+    def end(conn: Connection) -> _Books:
+        session.end(conn, at_ms=bot.clock.now_ms(), reason=tally.end_reason)
+        return _books(conn, assembled)
+
+    try:
+        return insist(bot.db, end)
+    except (StoreBusy, StoreUnwritable) as error:
+        trouble = f"the session's end could not be written: {error.what}; the next run goes on with this session"
+    _log.emit(Tag.SAFETY_EXECUTION_ERROR, trouble, level=30)
+    assembled.unwritten.append(trouble)
+    try:
+        with bot.db.read() as conn:
+            return _books(conn, assembled)
+    except (StoreBusy, StoreUnwritable) as error:
+        assembled.unwritten.append(
+            f"nor could the books be read: trades, latches and doubts are not shown: {error.what}"
+        )
+        return [], (), ()
+
+
+def _books(conn: Connection, assembled: Assembled) -> _Books:
+    newest = ledger.next_trade_number(conn)
+    oldest = min(assembled.carried, default=assembled.first_trade_number)
+    return ledger.trades(conn, max(newest - oldest, 1)), latches.active(conn), intents.in_doubt(conn)
 
 
 def _of_this_run(assembled: Assembled, number: int) -> bool:

@@ -53,10 +53,10 @@ def save(bot: Bot, report: CycleReport, books: state.Books, looked: Iterable[Vie
             decisions.prune(conn, at_ms)
             outbox.prune(conn, at_ms)
     bot.memory.alerts.clear()
-    _drain(bot)
+    drain(bot)
 
 
-def _drain(bot: Bot) -> None:
+def drain(bot: Bot) -> None:
     """What cannot be ticked off now is delivered again with the next cycle; this one is recorded (promise 13)."""
     try:
         bot.alerts.drain(bot.clock.now_ms())

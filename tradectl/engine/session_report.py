@@ -41,6 +41,7 @@ class SessionReport:
     in_doubt: int
     state_path: str
     log_path: str
+    unwritten: tuple[str, ...] = ()  # what of the end itself could not be written to the store
 
     @property
     def wins(self) -> int:

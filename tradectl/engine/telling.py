@@ -22,6 +22,7 @@ from tradectl.risk.context import AccountContext, SymbolContext
 _log = logs.get("engine.cycle")
 REPEAT_MS = HOUR_MS
 NEW_CANDLE = "new_candle"
+ERROR = "error"
 WAITING = "waiting"  # nothing was decided: the last decision stands until the next candle closes
 
 
@@ -58,6 +59,26 @@ def no_signal(bot: Bot, opinion: NoSignal, verdicts: tuple[Verdict, ...]) -> Dec
     )
 
 
+def failed(bot: Bot, symbol: str, error: Exception) -> Decision:
+    """The decision record of an error of our own on one symbol; called while it is being handled.
+
+    Each time is one line; the traceback and the alert come when it begins, when it changes and once an hour.
+    """
+    text = " ".join(str(error).split())
+    sentence = f"{type(error).__name__}: {text}"
+    standing = f"{ERROR}: {sentence}"
+    began = bot.memory.standing.get(symbol) != standing
+    bot.memory.standing[symbol] = standing
+    if _due(bot, symbol, Tag.SAFETY_EXECUTION_ERROR, force=began):
+        logs.trace("engine.cycle", f"no decision on {symbol}: {sentence}", symbol=symbol)
+        context = {"symbol": symbol, "error": type(error).__name__}
+        said = f"no decision on {symbol}, it is left alone: {sentence}"
+        alert(bot, Tag.SAFETY_EXECUTION_ERROR.value.lower(), symbol, said, context)
+    else:
+        _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"no decision on {symbol}, still: {sentence}", symbol=symbol)
+    return Decision(symbol, ERROR, ERROR, sentence, None)
+
+
 def _last_candle(ctx: SymbolContext | None) -> int | None:
     return ctx.candles[-1].open_ms if ctx is not None and ctx.candles else None
 
@@ -86,16 +107,22 @@ def warnings(bot: Bot, verdicts: tuple[Verdict, ...], symbol: str) -> None:
 
 def _say(bot: Bot, symbol: str, verdict: Verdict, *, force: bool) -> None:
     assert verdict.tag is not None
-    now_ms = bot.clock.now_ms()
-    key = (symbol, verdict.tag.value)
-    last = bot.memory.said_ms.get(key)
-    if not force and last is not None and now_ms - last < REPEAT_MS:
+    if not _due(bot, symbol, verdict.tag, force=force):
         return
-    bot.memory.said_ms[key] = now_ms
     _log.emit(verdict.tag, verdict.sentence, {"symbol": symbol, **dict(verdict.context)})
     if verdict.tag.safety:
         context = {"symbol": symbol, **dict(verdict.context)}
         alert(bot, verdict.tag.value.lower(), symbol, verdict.alert or verdict.sentence, context)
+
+
+def _due(bot: Bot, symbol: str, tag: Tag, *, force: bool) -> bool:
+    """Whether it is to be said now; then it counts as said."""
+    now_ms = bot.clock.now_ms()
+    last = bot.memory.said_ms.get((symbol, tag.value))
+    if not force and last is not None and now_ms - last < REPEAT_MS:
+        return False
+    bot.memory.said_ms[(symbol, tag.value)] = now_ms
+    return True
 
 
 def alert(
@@ -175,5 +202,7 @@ def _in_words(bot: Bot, report: CycleReport) -> str:
         word = decision.outcome.replace("_", " ")
         return f"{decision.symbol}: {said}" if said.startswith(word) else f"{decision.symbol} {word}: {said}"
     acted = [decision.symbol for decision in report.decisions if decision.outcome in ("entered", "exit")]
+    broken = [decision.symbol for decision in report.decisions if decision.outcome == ERROR]
     money = amount(report.snapshot.equity, bot.venue.currency)
-    return f"{', '.join(acted) or 'no orders'}; equity {money}"
+    failed_on = f"; no decision on {', '.join(broken)}: an error of the bot itself" if broken else ""
+    return f"{', '.join(acted) or 'no orders'}; equity {money}{failed_on}"

@@ -16,6 +16,7 @@ from tradectl.domain.order import Confirmed, OrderFact
 from tradectl.domain.ports import Venue
 from tradectl.domain.position import PositionFact
 from tradectl.domain.snapshot import Snapshot
+from tradectl.errors import VenueUnreachable
 from tradectl.execution.sweep import Hands, Sent, Swept, cancelled
 
 _MOST_ORDERS = 200  # far beyond any position over its venue's largest market order
@@ -23,13 +24,17 @@ _MOST_ORDERS = 200  # far beyond any position over its venue's largest market or
 
 @dataclass(frozen=True, slots=True)
 class Reduced:
-    """What became of one position. Quantities without sign; `problem` is '' when only `leave` is left."""
+    """What became of one position. Quantities without sign; `problem` is '' when only `leave` is left.
+
+    `unverified`: orders have left, but the venue could not be read after them; `left_qty` is from before the last one.
+    """
 
     symbol: str
     before_qty: Decimal
     left_qty: Decimal
     sent: tuple[Sent, ...]
     problem: str = ""
+    unverified: bool = False
 
     @property
     def gone(self) -> bool:
@@ -39,7 +44,10 @@ class Reduced:
 async def reduce_to(
     hands: Hands, venue: Venue, position: PositionFact, *, leave: Decimal, max_market_qty: Decimal, reason: str
 ) -> Reduced:
-    """Brings a position down to `leave` (≥ 0, base units). Raises VenueUnreachable when it cannot be read."""
+    """Brings a position down to `leave` (≥ 0, base units).
+
+    Raises VenueUnreachable when the position cannot be read before anything has left; after that it is in the answer.
+    """
     symbol, before = position.symbol, abs(position.qty)
     sent: list[Sent] = []
     left, problem = await _left(venue, position), ""
@@ -50,7 +58,13 @@ async def reduce_to(
         one = await hands.close(exit_draft(symbol, position.side, qty, reason, operator=True))
         if one is not None:
             sent.append(one)
-        was, left = left, await _left(venue, position)
+        try:
+            was, left = left, await _left(venue, position)
+        except VenueUnreachable as error:
+            if one is not None and all(each.outcome is None for each in sent):
+                raise
+            problem = _unseen(sent, maybe_more=one is None, error=error)
+            return Reduced(symbol, before, left, tuple(sent), problem, unverified=True)
         if one is not None and left > leave:
             problem = _problem(one, was, left)
     return Reduced(symbol, before, left, tuple(sent), problem if left > leave else "")
@@ -60,6 +74,15 @@ def _problem(one: Sent, was: Decimal, left: Decimal) -> str:
     if not isinstance(one.outcome, Confirmed):
         return one.sentence
     return "the venue confirmed the order, but the position did not shrink" if left >= was else ""
+
+
+def _unseen(sent: list[Sent], *, maybe_more: bool, error: VenueUnreachable) -> str:
+    """What has left before the venue could not be read any more: it may have closed the position already."""
+    orders = [f"order {one.client_id} HAS left ({one.sentence})" for one in sent if one.outcome is not None]
+    orders += [f"order {one.client_id}: {one.sentence}" for one in sent if one.outcome is None]
+    if maybe_more:
+        orders.append("the store failed while an order was under way: it may have left")
+    return f"{'; '.join(orders)}; the venue could not be read after that: {error.what}"
 
 
 async def _left(venue: Venue, position: PositionFact) -> Decimal:

@@ -19,7 +19,8 @@ from tradectl.domain.position import PositionFact, Protection, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
 from tradectl.errors import StoreUnwritable
-from tradectl.execution.protect import ProtectionRules, already_passed, stop_price
+from tradectl.execution.protect import ProtectionRules
+from tradectl.execution.stop_level import already_passed, stop_level
 from tradectl.execution.sweep import EmergencyDoor, Sent
 
 _log = logs.get("execution.protect_blind")
@@ -67,7 +68,7 @@ async def _cover(
     planned: Decimal | None,
 ) -> Sent:
     symbol, side = position.symbol, position.side
-    price = planned if planned is not None else stop_price(instrument, side, position.entry_price, rules.stop_loss_pct)
+    price = stop_level(position, planned, instrument, rules.stop_loss_pct)
     if already_passed(side, price, position.mark_price):
         return await _close(door, position, instrument, f"stop level {text(price)} already passed")
     missing = abs(position.qty) - covered

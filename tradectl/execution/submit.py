@@ -17,6 +17,7 @@ from tradectl.domain.intent import Intent, IntentDraft, IntentState, Purpose
 from tradectl.domain.money import text
 from tradectl.domain.order import Confirmed, Outcome, Rejected, Unknown
 from tradectl.domain.ports import Clock, Venue
+from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import PERMISSIONS, Latch, LatchName, system_state
 from tradectl.domain.tags import Tag
 from tradectl.errors import EntryRefused, VenueUnreachable
@@ -27,6 +28,7 @@ from tradectl.store.database import Database
 _log = logs.get("execution.submit")
 
 ORDER_NOT_FOUND = "order_not_found"
+EXIT_IN_DOUBT = "exit_in_doubt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,10 @@ class Door:
         outcome = await self._send(intent)
         return Submitted(self._settle(intent, outcome), outcome)
 
+    async def look(self) -> Snapshot:
+        """The venue's picture now, for who is about to act on an older one. Raises VenueUnreachable."""
+        return await self._venue.snapshot()
+
     async def submit_slices(self, drafts: Sequence[IntentDraft], *, last_resort: bool = False) -> tuple[Submitted, ...]:
         """The slices of one exit or stop, one after another; the first that is not confirmed ends it. Never empty."""
         sent: list[Submitted] = []
@@ -157,6 +163,8 @@ class Door:
                 code="halted",
                 where=draft.symbol,
             )
+        if draft.purpose is Purpose.EXIT:
+            _check_no_exit_in_doubt(conn, draft.symbol)
 
     async def _send(self, intent: Intent) -> Outcome:
         try:
@@ -239,6 +247,19 @@ def block_symbol(conn: Connection, intent: Intent, wall_ms: int, at_ms: int, rea
         text=sentence,
         context={"symbol": intent.symbol, "client_id": intent.client_id, "qty": _shown(intent.qty)},
     )
+
+
+def _check_no_exit_in_doubt(conn: Connection, symbol: str) -> None:
+    """An exit waits for what became of the one before it (promise 3), an operator's included."""
+    for intent in intents.in_doubt(conn):
+        if intent.symbol == symbol and intent.purpose in (Purpose.EXIT, Purpose.CLOSE):
+            raise EntryRefused(
+                f"the outcome of {intent.purpose.value} order {intent.client_id} is not known yet",
+                code=EXIT_IN_DOUBT,
+                where=symbol,
+                why="a second exit is sent only when the venue has shown what became of the first",
+                hint="the bot asks the venue each cycle",
+            )
 
 
 def _first_blocking(active: tuple[Latch, ...], symbol: str) -> Latch | None:

@@ -38,6 +38,7 @@ class Sent:
     outcome: Outcome | None
     sentence: str
     recorded_in: str
+    client_id: str = ""  # of an order; '' of a cancel
 
 
 class EmergencyDoor:
@@ -76,7 +77,7 @@ class EmergencyDoor:
         except StoreUnwritable as error:
             # It has left, and that it was about to is on record: its outcome is the venue's to tell.
             sentence += f" (this outcome could not be recorded: {error.what})"
-        return Sent(outcome, sentence, IN_EMERGENCY)
+        return Sent(outcome, sentence, IN_EMERGENCY, "" if draft.purpose is Purpose.CANCEL else subject)
 
     def _request(self, draft: IntentDraft, client_id: str, created_ms: int) -> OrderRequest:
         return OrderRequest(
@@ -152,7 +153,8 @@ class Hands:
             self._door = None  # each further try would wait for the lock again
             self.store_trouble = error.what
             return None
-        return Sent(submitted.outcome, submitted.sentence(), IN_STORE)
+        client_id = "" if draft.purpose is Purpose.CANCEL else submitted.intent.client_id
+        return Sent(submitted.outcome, submitted.sentence(), IN_STORE, client_id)
 
     async def _through_emergency(self, draft: IntentDraft) -> Sent:
         try:

@@ -175,4 +175,8 @@ def _change(entry: Entry, before: Mapping[str, object], after: Mapping[str, obje
 def _field(value: object) -> str:
     if isinstance(value, Mapping):
         return "(" + ", ".join(f"{name}: {part}" for name, part in value.items()) + ")"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return "(" + "; ".join(_field(part) for part in value) + ")"
     return str(value)

@@ -74,7 +74,7 @@ async def apply(fenced: FenceResult, *, flatten: bool, ask_flatten: AskFlatten, 
 def not_fenced(fenced: FenceResult) -> Activation:
     """Nothing is touched behind a fence that does not stand: a swept account would be filled again."""
     stop = "stop the bot's process itself, and disable the API key at the venue: nothing here fences it"
-    again = f"tradectl killswitch activate --state {fenced.path}   (once the cause is gone: {fenced.why})"
+    again = f"tradectl killswitch activate --state {fenced.path}   # once the cause is gone"
     return Activation(fenced, None, (), (), None, False, (fenced.why,), (stop, again), Recorded(""), fenced.why)
 
 
@@ -221,12 +221,12 @@ class _Run:
         if self.check is not None:
             rows += [close_command(one.symbol, store) for one in self.check.naked]
         if not verified:
-            rows.append(f"tradectl killswitch activate --state {store}   (again; it is safe to repeat)")
+            rows.append(f"tradectl killswitch activate --state {store}   # again; it is safe to repeat")
             if self.check is None or self.check.adding:
                 rows.append("or by hand at the venue: cancel what is listed above, one by one; do not use cancel-all,")
                 rows.append("it takes protective stops with it")
         rows.append(f"tradectl killswitch status --state {store}")
-        rows.append(f"tradectl killswitch clear --approver NAME --reason TEXT --state {store}   (when it is over)")
+        rows.append(f"tradectl killswitch clear --approver NAME --reason TEXT --state {store}   # when it is over")
         return rows
 
     def _body(self, verified: bool, left: tuple[str, ...]) -> dict[str, object]:

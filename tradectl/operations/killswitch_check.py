@@ -29,6 +29,7 @@ class Held:
     protection: Protection
     covered_qty: Decimal
     stop_price: Decimal | None
+    stops_why: str = ""  # why stops that are there do not count
 
     @property
     def covered(self) -> bool:
@@ -36,10 +37,11 @@ class Held:
 
     def sentence(self) -> str:
         base = f"{self.symbol} {self.side.value} {text(self.qty)}"
+        why = f"; {self.stops_why}" if self.stops_why else ""
         if self.protection is Protection.NAKED:
-            return f"{base} is NAKED: no stop covers it"
+            return f"{base} is NAKED: no stop covers it{why}"
         if self.protection is Protection.SHORT:
-            return f"{base} is only partly protected: its stops cover {text(self.covered_qty)}"
+            return f"{base} is only partly protected: its stops cover {text(self.covered_qty)}{why}"
         return f"{base} is covered by its stop at {text(self.stop_price) if self.stop_price is not None else '-'}"
 
 
@@ -83,6 +85,7 @@ def _held(snapshot: Snapshot, symbol: str) -> Held:
         cover.protection,
         cover.covered_qty,
         cover.stop_price,
+        cover.why,
     )
 
 

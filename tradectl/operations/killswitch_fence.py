@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from tradectl.operations.opening import find_stores
-from tradectl.store import fence
+from tradectl.errors import ConfigError, StoreMissing
+from tradectl.operations.opening import StoreRef, find_stores
+from tradectl.store import fence, pointers
 from tradectl.store.fence import FenceReport, FenceResult
+
+_BY_HAND = (
+    "tradectl killswitch activate --state FILE; if no store is known, stop the bot's process itself and disable its "
+    "API key at the venue"
+)
 
 
 def done_already() -> FenceReport | None:
@@ -14,10 +21,41 @@ def done_already() -> FenceReport | None:
     return fence.REPORT
 
 
-def fence_stores(state: Path | None, config: tuple[Path, ...], *, account: str, reason: str) -> tuple[FenceResult, ...]:
-    """Fences every store that may be meant. Raises StoreMissing or ConfigError when none can be found."""
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """`note` says why other stores were fenced than the configuration would have named; '' as a rule."""
+
+    results: tuple[FenceResult, ...]
+    note: str
+
+
+def fence_stores(state: Path | None, config: tuple[Path, ...], *, account: str, reason: str) -> Fenced:
+    """Fences every store that may be meant.
+
+    A configuration that cannot be used does not keep a bot from its fence: then every bot that runs on this machine
+    (of `account`, if one was named) is fenced, or the only one that did. Raises StoreMissing or ConfigError when none
+    can be found.
+    """
     by = fence.who()
-    return tuple(
-        fence.fence(str(ref.path), by=by, reason=reason or fence.NO_REASON, account=account)
-        for ref in find_stores(state, config, account)
+    refs, note = _meant(state, config, account)
+    results = tuple(
+        fence.fence(str(ref.path), by=by, reason=reason or fence.NO_REASON, account=account) for ref in refs
     )
+    return Fenced(results, note)
+
+
+def _meant(state: Path | None, config: tuple[Path, ...], account: str) -> tuple[tuple[StoreRef, ...], str]:
+    try:
+        return find_stores(state, config, account), ""
+    except ConfigError as error:
+        known = pointers.choose(account)
+        if known:
+            why = error.faults[0] if error.faults else error.what
+            found = tuple(StoreRef(Path(one.path), "running bot" if one.alive else "last bot") for one in known)
+            which = "every bot that runs here" if known[0].alive else "the last bot that ran here"
+            return found, f"the configuration cannot be used ({why}): fencing {which} instead"
+        raise ConfigError(
+            f"NOT FENCED: {error.what}", where=error.where, why=error.why, hint=_BY_HAND, faults=error.faults
+        ) from error
+    except StoreMissing as error:
+        raise StoreMissing(f"NOT FENCED: {error.what}", where=error.where, why=error.why, hint=_BY_HAND) from error

@@ -31,6 +31,7 @@ class Books:
     path: Path
     db: Database | None
     trouble: str = ""
+    damaged: bool = False  # the store cannot be read at all, and trying again will not help
     writable: bool = True  # False from the first failed write on: each further try would wait for the lock again
 
     @classmethod
@@ -55,14 +56,17 @@ class Books:
         try:
             return cls.must_open(ref)
         except (StoreBusy, StoreUnwritable, StoreDamaged) as error:
-            return cls(ref.path.resolve(), None, error.what)
+            return cls(ref.path.resolve(), None, error.what, damaged=not isinstance(error, StoreBusy))
 
     def close(self) -> None:
         if self.db is not None:
             self.db.close()
 
     def identity(self) -> Identity:
-        """The stamp. Raises VenueUnreachable when neither the store nor anything beside it, nor a pointer, tells it."""
+        """The stamp. Raises VenueUnreachable when neither the store nor anything beside it, nor a pointer, tells it.
+
+        StoreDamaged instead where an operator's exit asks: trying again is no advice for a store that cannot be read.
+        """
         if self.db is not None:
             return self.db.identity
         facts = emergency.look(self.path).facts
@@ -74,11 +78,11 @@ class Books:
                 return Identity(pointer.account, pointer.venue, pointer.environment, "", "")
         if exchange_file(self.path, None).exists():
             return Identity("", SIM, "paper", "", "")
-        raise VenueUnreachable(
+        raise (StoreDamaged if self.damaged else VenueUnreachable)(
             "which venue this store belongs to cannot be told",
             where=str(self.path),
             why=self.trouble,
-            hint="cancel by hand at the venue; then look at the store",
+            hint=f"act by hand at the venue; then look at the store: tradectl state verify --state {self.path}",
         )
 
     def entries_in_doubt(self) -> tuple[Intent, ...] | None:

@@ -65,11 +65,14 @@ def find_stores(state: Path | None, config: tuple[Path, ...] = (), account: str 
         found = _configured((), looked)
         if found:
             return found
+    near = _nearby(looked)
     raise StoreMissing(
         "no store was found",
         where=", ".join(looked),
         why="a store is made by the bot's first run, never by an operator command",
-        hint="name it with --state FILE (or TRADECTL_STATE), or give the bot's --config",
+        hint=f"one lies near: --state {near}"
+        if near
+        else "name it with --state FILE (or TRADECTL_STATE), or give the bot's --config",
     )
 
 
@@ -142,6 +145,13 @@ def _configured(config: tuple[Path, ...], looked: list[str]) -> tuple[StoreRef, 
         if str(path) not in looked:
             looked.append(str(path))
     return ()
+
+
+def _nearby(looked: list[str]) -> str:
+    """The store that was written to last in the folders where one was looked for: a hint, never taken unasked."""
+    folders = {Path(place).parent for place in looked if place.endswith(".db")}
+    found = [path for folder in folders for path in folder.glob("*.db") if not path.stem.endswith(".exchange")]
+    return str(max(found, key=lambda path: path.stat().st_mtime)) if found else ""
 
 
 def _other_account(path: Path, found: str, wanted: str) -> StoreMismatch:

@@ -16,7 +16,7 @@ from tradectl.domain.ledger import OpenTrade, book_fill
 from tradectl.domain.money import ONE, ZERO, divide, text
 from tradectl.domain.position import Lot, PositionFact
 from tradectl.domain.snapshot import Snapshot
-from tradectl.errors import Busy, ExitCode, Refused, StoreRefused, UsageError
+from tradectl.errors import Busy, ExitCode, Refused, StoreRefused, UsageError, VenueUnreachable
 from tradectl.execution.closing import Reduced, cancel_left_behind, left_behind, reduce_to
 from tradectl.execution.ingest import fetch_events, ingest
 from tradectl.execution.sweep import IN_EMERGENCY, Swept
@@ -72,6 +72,8 @@ class Closed:
 
     @property
     def exit_code(self) -> ExitCode:
+        if self.reduced.unverified:
+            return ExitCode.DRIFT
         if not self.done:
             return ExitCode.REFUSED
         return ExitCode.DRIFT if self.left else ExitCode.OK
@@ -130,7 +132,11 @@ async def plan(books: Books, desk: Desk, symbol: str, fraction: Decimal) -> Clos
 
 
 async def apply(books: Books, desk: Desk, planned: ClosePlan, *, reason: str, actor: str) -> Closed:
-    """Carries the plan out and looks again. Raises Refused when the position is no longer the one planned for."""
+    """Carries the plan out and looks again.
+
+    Raises Refused when the position is no longer the one planned for, VenueUnreachable while nothing has left: from
+    the first order on, what could not be read is said in the answer.
+    """
     position = planned.position
     now = (await desk.venue.snapshot()).position(position.symbol)
     if now is None or not now.qty or now.side is not position.side:
@@ -151,10 +157,23 @@ async def apply(books: Books, desk: Desk, planned: ClosePlan, *, reason: str, ac
     if own.store_trouble:
         books.trouble, books.writable = own.store_trouble, False
     tag = books.identity().store_tag
-    cancelled = await cancel_left_behind(own, desk.venue, position.symbol, tag) if reduced.gone else ()
+    cancelled: tuple[Swept, ...] = ()
+    unread: list[str] = []
+    if reduced.unverified:
+        unread.append(f"see what it came to, then close what is left: {see_command(books.path)}")
+    try:
+        if reduced.gone:
+            cancelled = await cancel_left_behind(own, desk.venue, position.symbol, tag)
+    except VenueUnreachable as error:
+        unread.append(f"its own stops and targets may still rest: {error.what}; {see_command(books.path)}")
+    try:
+        events = await fetch_events(desk.venue, planned.event_seq)
+    except VenueUnreachable as error:
+        events = []
+        unread.append(f"the fills could not be read: {error.what}; tradectl trades shows the result later")
     fills = [
         event
-        for event in await fetch_events(desk.venue, planned.event_seq)
+        for event in events
         if isinstance(event, Fill) and event.symbol == position.symbol and event.side is position.side.closing
     ]
     realised, fees = _result_of(planned, fills)
@@ -172,7 +191,11 @@ async def apply(books: Books, desk: Desk, planned: ClosePlan, *, reason: str, ac
     )
     recorded, trouble, notes = await _record(books, desk, closed, reason=reason, actor=actor)
     left = [f"{one.order.order_id} ({describe(one.order)}): {one.detail}" for one in cancelled if not one.done]
-    return replace(closed, recorded_in=recorded, left=tuple(left + trouble), notes=notes)
+    return replace(closed, recorded_in=recorded, left=tuple(unread + left + trouble), notes=notes)
+
+
+def see_command(store: Path) -> str:
+    return f"tradectl positions list --state {store}"
 
 
 async def _record(
@@ -183,8 +206,14 @@ async def _record(
     if books.db is None or not books.writable:
         return IN_EMERGENCY, [f"{later}: {books.trouble}"], emergency.look(books.path).troubles
     line, at_ms = closed.plan.line, wall_ms()
+    waiting: list[str] = []
     try:
         await ingest(books.db, desk.venue, desk.venue.currency)
+    except VenueUnreachable as error:
+        waiting.append(f"{later}: {error.what}")
+    except (Busy, StoreRefused) as error:
+        return IN_EMERGENCY, [f"{later}: {error.what}"], ()
+    try:
         with books.db.transaction() as conn:
             absorbed = emergency.absorb(conn, books.path, at_ms=at_ms)
             journal.append(
@@ -206,7 +235,7 @@ async def _record(
             )
     except (Busy, StoreRefused) as error:
         return IN_EMERGENCY, [f"{later}: {error.what}"], ()
-    return "store", [], emptied(books.path, absorbed)
+    return "store", waiting, emptied(books.path, absorbed)
 
 
 def _trade(books: Books, symbol: str) -> OpenTrade | None:

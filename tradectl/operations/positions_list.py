@@ -24,6 +24,7 @@ class PositionLine:
     stop_money:    P&L from the mark to that stop on what it covers, < 0 is given up on the way.
     naked_ms:      how long the bot has seen it without full cover; None when it is covered or nobody measured.
     dust:          less than the venue's smallest order: it cannot be closed by an order of its own size alone.
+    stops_why:     why stops that are there do not count (beyond liquidation); '' when all of them do.
     """
 
     symbol: str
@@ -42,6 +43,7 @@ class PositionLine:
     naked_ms: int | None
     in_books: bool
     dust: bool
+    stops_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,4 +121,5 @@ def line(position: PositionFact, snapshot: Snapshot, trade: OpenTrade | None, mi
         naked_ms=None if covered or naked_since is None else max(snapshot.at_ms - naked_since, 0),
         in_books=trade is not None and trade.lot.qty == position.qty,
         dust=abs(position.qty) < min_qty,
+        stops_why=cover.why,
     )

@@ -67,6 +67,8 @@ def plan(request: RunRequest) -> RunPlan:
         )
     if resolved.config.sim.source == "replay" and not request.replay:
         raise UsageError("sim.source is replay and no file is named", hint="add --replay FILE (repeatable)")
+    for file in request.replay:
+        _refuse_what_is_no_candle_file(file)
     options = RunOptions(
         mode=request.mode,
         cycles=request.cycles,
@@ -83,6 +85,19 @@ def plan(request: RunRequest) -> RunPlan:
     return RunPlan(
         resolved, options, request.console, request.colour, "DEBUG" if request.verbose else resolved.config.log.level
     )
+
+
+def _refuse_what_is_no_candle_file(file: Path) -> None:
+    """Said before anything is created: a wrong name is the likeliest fault of all."""
+    hint = "name a .csv or .parquet file of candles"
+    if file.is_dir():
+        raise UsageError("that is a folder, not a candle file", where=str(file), hint=hint)
+    if not file.exists():
+        raise UsageError("there is no such candle file", where=str(file), hint=hint)
+    if file.suffix.lower() not in (".csv", ".parquet"):
+        raise UsageError(
+            f"candles are read from CSV and Parquet, not {file.suffix or 'this'}", where=str(file), hint=hint
+        )
 
 
 def apply(planned: RunPlan) -> SessionReport:

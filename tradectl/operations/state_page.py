@@ -47,6 +47,7 @@ class PositionLine(NamedTuple):
     stop_price: Decimal | None
     naked_since_ms: int | None
     books_qty: Decimal
+    stops_why: str = ""  # why stops that are there do not count
 
 
 class DoubtLine(NamedTuple):

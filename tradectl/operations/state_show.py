@@ -100,7 +100,7 @@ def _answer(
     now_ms: int,
 ) -> str:
     if halt_reason is not None:
-        return f"HALTED by a halt file: {halt_reason} — clear with: {CLEAR_HALT}"
+        return f"HALTED by a halt file: {halt_reason.splitlines()[0]} — clear with: {CLEAR_HALT}"
     if state is not SystemState.NORMAL:
         latch = next(latch for latch in active if latch.rule.state is state)
         since = f"{when(latch.set_at_ms)} ({ago(latch.set_at_ms, now_ms)})"
@@ -157,6 +157,7 @@ def _position_line(position: PositionFact, seen: Snapshot, trade: OpenTrade | No
         stop_price=cover.stop_price,
         naked_since_ms=trade.naked_since_ms if trade is not None else None,
         books_qty=trade.lot.qty if trade is not None else Decimal(0),
+        stops_why=cover.why,
     )
 
 
@@ -197,7 +198,7 @@ def _warnings(
     for line in positions:
         if line.protection != Protection.COVERED.value:
             covered = "no stop covers it" if line.protection == Protection.NAKED.value else "its stops cover only part"
-            said.append(f"{line.symbol} is not protected: {covered}")
+            said.append(f"{line.symbol} is not protected: {covered}{f' ({line.stops_why})' if line.stops_why else ''}")
         signed = line.qty if line.side == "long" else -line.qty
         if line.books_qty != signed:
             said.append(f"{line.symbol}: the books hold {line.books_qty}, the venue showed {signed}")

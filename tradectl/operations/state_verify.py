@@ -6,14 +6,16 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from tradectl.operations.backups import FOLDER, newest
 from tradectl.store.verify import Check, verify
 
 LEAST_FREE_BYTES = 100 * 1024 * 1024
+_OUTSIDE = ("file mode", "free disk")  # what fails around the store and not in it
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """`ok` is False as soon as one check failed."""
+    """`ok` is False as soon as one check failed. `next`: what to do about it, as lines; empty when nothing is wrong."""
 
     ok: bool
     answer: str
@@ -21,6 +23,7 @@ class Verified:
     account: str | None
     size_bytes: int
     checks: tuple[Check, ...]
+    next: tuple[str, ...] = ()
 
 
 def read(store: Path) -> Verified:
@@ -36,8 +39,20 @@ def read(store: Path) -> Verified:
         answer=answer,
         path=report.path,
         account=str(report.identity) if report.identity is not None else None,
-        size_bytes=report.size_bytes,
+        size_bytes=report.size_bytes or store.stat().st_size,
         checks=checks,
+        next=_next(store) if any(name not in _OUTSIDE for name in failed) else (),
+    )
+
+
+def _next(store: Path) -> tuple[str, ...]:
+    """The way back from a damaged store. Nothing is restored here: which backup is good is the operator's to say."""
+    found = newest(store)
+    if found is None:
+        return (f"no backup lies in {store.absolute().parent / FOLDER}: look where you keep them",)
+    return (
+        f"tradectl state verify --state {found}   # the newest backup beside it: is it whole?",
+        f"mv {store} {store}.damaged && cp -p {found} {store}   # with the bot stopped",
     )
 
 

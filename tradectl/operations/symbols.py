@@ -39,5 +39,5 @@ def match(typed: str, known: Iterable[str], currency: str) -> str:
     raise UsageError(
         f"'{typed}' is not a symbol that this store knows",
         why=f"it knows {', '.join(symbols[:12])}{' …' if len(symbols) > 12 else ''}",
-        hint=f"did you mean {' or '.join(near)}?" if near else "look at the symbols in the configuration",
+        hint=f"did you mean {' or '.join(near)}?" if near else f"name one of these, such as {symbols[0]}",
     )

@@ -150,6 +150,10 @@ def _answer(stored: StoredDecision) -> str:
         return f"{head}: no entry, it was not sent: {decision.sentence}"
     if decision.outcome == "unknown":
         return f"{head}: an order's outcome is unknown: {decision.sentence}"
+    if decision.outcome == "not_filled":
+        return f"{head}: nothing was filled: {decision.sentence}"
+    if decision.outcome == "error":
+        return f"{head}: no decision, the bot itself failed here (the log has the traceback): {decision.sentence}"
     return f"{head}: {decision.sentence}"
 
 

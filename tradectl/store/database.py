@@ -266,6 +266,8 @@ def _refuse_what_is_no_file(path: Path) -> None:
         raise StoreUnwritable(
             "The store cannot be reached", where=str(path), why=str(error.strerror), hint="check the folder's rights"
         ) from error
+    if path.is_dir():
+        raise StoreRefused("That is a folder, not a store", where=str(path), hint="name the file in it: --state FILE")
     if not path.is_file():
         raise _damaged(str(path), "it is not a file")
     if found.st_size == 0:  # SQLite would take it for a new, empty database

@@ -1,8 +1,8 @@
 """Decisions as `why` shows them: the last ones per symbol, every refusal of a real signal for thirty days.
 
 A table of its own, pruned; not the journal (whoever saves journals the refusals of real signals beside it). An
-uneventful decision (no signal, or the same refusal without one) that repeats the one before it is counted on that
-row, with its newest verdicts, so that an idle cycle adds no row. Counts per hour serve `why --summary`.
+uneventful decision (no signal, the same refusal without one, an error) that repeats the one before it is counted on
+that row, with its newest verdicts, so that an idle cycle adds no row. Counts per hour serve `why --summary`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tradectl.store import encoding
 
 KEEP_PER_SYMBOL = 20
 KEEP_REFUSALS_MS = 30 * DAY_MS
-_UNEVENTFUL = ("no_signal", "refused")
+_UNEVENTFUL = ("no_signal", "refused", "error")
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,9 @@ def translate(error: sqlite3.Error, path: str, lock_wait_ms: int) -> TradectlErr
             hint=f"free space on the disk of {Path(path).parent}; nothing of this change was kept",
         )
     if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH):
+        opened = primary != sqlite3.SQLITE_CANTOPEN
         return StoreUnwritable(
-            "The store cannot be written",
+            "The store cannot be written" if opened else "The store, or its journal beside it, cannot be opened",
             where=path,
             why=str(error),
             hint="check that its folder and file belong to you and that the disk is not mounted read-only",

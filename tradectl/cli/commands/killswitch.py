@@ -23,7 +23,7 @@ _STRICTEST = (ExitCode.REFUSED, ExitCode.DRIFT, ExitCode.OK)
         ExitCode.OK: "fenced and verified",
         ExitCode.DRIFT: "fenced, but not verified: what is left, and how to finish by hand, is printed",
         ExitCode.REFUSED: "not fenced",
-        ExitCode.CONFIG: "no store was named and the configuration is invalid: not fenced",
+        ExitCode.CONFIG: "the configuration is invalid, and no bot is known here: not fenced",
     },
 )
 def activate(
@@ -34,7 +34,7 @@ def activate(
     ] = False,
     account: Annotated[str, typer.Option("--account", help="Only this account's bot.")] = "",
 ) -> ExitCode:
-    inv = invocation(ctx)
+    inv = invocation(ctx, unnamed=True)
     # The fence before anything else: where the fast path has left the line to us, this is the first act too.
     from tradectl.operations import killswitch_fence
 
@@ -42,7 +42,10 @@ def activate(
     if report is not None:
         results = tuple(report.results)
     else:
-        results = killswitch_fence.fence_stores(inv.state, inv.config, account=account, reason=reason)
+        fenced = killswitch_fence.fence_stores(inv.state, inv.config, account=account, reason=reason)
+        results = fenced.results
+        if fenced.note:
+            print(fenced.note, file=inv.stderr, flush=True)
         for result in results:
             if not inv.json:
                 print(result.line(), file=inv.stdout if result.how == "latch" else inv.stderr, flush=True)
@@ -85,6 +88,7 @@ def activate(
         ExitCode.DRIFT: "active",
         ExitCode.REFUSED: "there is no such store, or it cannot be trusted",
         ExitCode.BUSY: "the store is locked and no halt file answers for it: try again",
+        ExitCode.CONFIG: "the store had to be found through a configuration that is invalid",
     },
 )
 def status(ctx: typer.Context) -> ExitCode:
@@ -109,6 +113,7 @@ def status(ctx: typer.Context) -> ExitCode:
         ExitCode.OK: "cleared, or it was not active",
         ExitCode.REFUSED: "refused: its cause still holds, or the store cannot be used",
         ExitCode.BUSY: "the store is locked: try again",
+        ExitCode.CONFIG: "the store had to be found through a configuration that is invalid",
     },
 )
 def clear(

@@ -21,6 +21,10 @@ from tradectl.operations.times import when
 _TONES = {"cancelled": "", "gone": "dim", "kept": "good", "failed": "bad", "unknown": "bad"}
 
 
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun if number == 1 else f'{noun}s'}"
+
+
 def ask_flatten(inv: Invocation, held: tuple[PositionFact, ...]) -> bool:
     """Shows what would be closed and asks; False when the answer is no, or nobody can be asked."""
     listed = ", ".join(f"{one.symbol} {one.side.value} {text(abs(one.qty))}" for one in held)
@@ -179,7 +183,8 @@ def status(screen: Screen, shown: Status) -> None:
     if shown.in_doubt:
         facts.append(("in doubt", ", ".join(shown.in_doubt)))
     if shown.pending:
-        facts.append(("emergency journal", f"{shown.pending} records wait for import"))
+        waiting = "waits" if shown.pending == 1 else "wait"
+        facts.append(("emergency journal", f"{counted(shown.pending, 'record')} {waiting} for import"))
     facts += [("emergency journal", Cell(sentence, "warn")) for sentence in shown.emergency_troubles]
     screen.facts(facts)
     if shown.summary is not None:
@@ -191,8 +196,8 @@ def status(screen: Screen, shown: Status) -> None:
         adding = len(seen.adding)
         tone = "bad" if adding and shown.active else ""
         screen.text(
-            f"the venue now: {adding} {'order' if adding == 1 else 'orders'} that can add exposure, "
-            f"{len(seen.stops)} protective stops, {len(seen.held)} open, {len(seen.naked)} not covered",
+            f"the venue now: {counted(adding, 'order')} that can add exposure, "
+            f"{counted(len(seen.stops), 'protective stop')}, {len(seen.held)} open, {len(seen.naked)} not covered",
             "bad" if seen.naked else tone,
         )
         _held(screen, seen)
@@ -239,7 +244,7 @@ def clear_plan(screen: Screen, planned: ClearPlan) -> None:
         facts.append(("latch", f"since {when(latch.set_at_ms)} by {latch.set_by}: {latch.reason}"))
     facts.append(("halt file", " · ".join(planned.halt_text.splitlines()) if planned.halt_text else "none"))
     if planned.pending:
-        facts.append(("import", f"{planned.pending} records of the emergency journal"))
+        facts.append(("import", f"{counted(planned.pending, 'record')} of the emergency journal"))
     facts += [("note", Cell(sentence, "warn")) for sentence in planned.damaged]
     facts += [("against it", Cell(blocker, "bad")) for blocker in planned.blockers]
     screen.facts(facts)
@@ -247,15 +252,16 @@ def clear_plan(screen: Screen, planned: ClearPlan) -> None:
 
 def cleared(screen: Screen, done: Cleared) -> None:
     still = ", ".join(f"{latch.name.value} {latch.scope}".strip() for latch in done.still)
-    after = f"{done.after.value}{f', still restricted by {still}' if still else ': entries are allowed'}"
-    screen.facts([("after", after), ("imported", f"{done.imported} emergency records")])
+    after = f"{done.after.value}{f', still restricted by {still}' if still else ', entries are allowed'}"
+    screen.text(f"CLEARED: {after}", "good")
+    if done.imported:
+        screen.text(f"imported {counted(done.imported, 'record')} of the emergency journal")
     for sentence in done.notes:
         screen.text(sentence, "warn")
     if done.halt_removed:
         screen.text("the halt file is removed")
     if done.overridden:
         screen.text(f"OVERRIDDEN, on the record: {'; '.join(done.overridden)}", "warn")
-    screen.text("CLEARED", "good")
 
 
 def cleared_body(done: Cleared) -> dict[str, object]:

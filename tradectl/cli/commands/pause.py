@@ -12,6 +12,7 @@ _EXITS = {
     ExitCode.OK: "done, or it was so already",
     ExitCode.REFUSED: "there is no such store, or it cannot be written",
     ExitCode.BUSY: "the store is locked: try again",
+    ExitCode.CONFIG: "the store had to be found through a configuration that is invalid",
 }
 
 

@@ -17,6 +17,7 @@ from tradectl.errors import ExitCode
         ExitCode.DRIFT: "read; a position is not fully covered by its stops",
         ExitCode.REFUSED: "there is no such store, or it cannot be trusted",
         ExitCode.BUSY: "the store is locked or the venue unreachable: try again",
+        ExitCode.CONFIG: "the store had to be found through a configuration that is invalid",
     },
 )
 def list_positions(ctx: typer.Context) -> ExitCode:
@@ -47,9 +48,11 @@ def list_positions(ctx: typer.Context) -> ExitCode:
     ],
     exits={
         ExitCode.OK: "closed and verified",
-        ExitCode.DRIFT: "closed, but something is left to do: it is printed",
+        ExitCode.DRIFT: "closed, but something is left to do, or the order has left and the venue could not be read "
+        "after it: it is printed",
         ExitCode.REFUSED: "refused, or the position is not closed",
-        ExitCode.BUSY: "the venue is unreachable: try again",
+        ExitCode.BUSY: "the venue is unreachable, nothing was sent: try again",
+        ExitCode.CONFIG: "the store had to be found through a configuration that is invalid",
     },
 )
 def close(

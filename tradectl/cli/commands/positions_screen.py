@@ -28,9 +28,10 @@ _HEAD = (
 
 def listing(screen: Screen, found: Positions) -> None:
     identity = found.identity
+    whose = str(identity) if identity.account else f"account unknown{identity}"
     count = len(found.positions)
     screen.text(
-        f"{identity}: {count} open, uPnL {amount(found.unrealised, identity.currency)}, "
+        f"{whose}: {count} open, uPnL {amount(found.unrealised, identity.currency)}, "
         f"equity {amount(found.equity, identity.currency)}, venue time {when(found.at_ms)}"
     )
     if found.store_trouble:
@@ -43,6 +44,8 @@ def listing(screen: Screen, found: Positions) -> None:
             screen.text(f"{line.symbol}: dust, below the venue's smallest order", "warn")
         if not line.in_books and not found.store_trouble:
             screen.text(f"{line.symbol}: the books do not hold this position as the venue shows it", "warn")
+        if line.stops_why:
+            screen.text(f"{line.symbol}: {line.stops_why}", "bad")
     for line in found.unprotected:
         screen.text(f"{line.symbol} is {_covers(line)}; get out with: {close_command(line.symbol, found.store)}", "bad")
 
@@ -96,6 +99,9 @@ def closed(screen: Screen, done: Closed) -> None:
         screen.text(
             f"{word} {line.symbol} {line.side} {text(line.qty)} → {text(left)}, read again at the venue", "good"
         )
+    elif done.reduced.unverified:
+        screen.text(f"NOT VERIFIED: {line.symbol} {line.side} {text(line.qty)} may be closed by now", "bad")
+        screen.text(f"  {done.reduced.problem}", "bad")
     else:
         screen.text(f"NOT CLOSED: {line.symbol} {text(left)} left of {text(line.qty)}", "bad")
         screen.text(f"  {done.reduced.problem}", "bad")
@@ -132,6 +138,7 @@ def closed_body(done: Closed) -> dict[str, object]:
         "cancelled": done.cancelled,
         "sent": done.reduced.sent,
         "problem": done.reduced.problem,
+        "unverified": done.reduced.unverified,
         "recorded_in": done.recorded_in,
         "left": done.left,
         "notes": done.notes,

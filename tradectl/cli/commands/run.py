@@ -22,7 +22,8 @@ from tradectl.errors import ExitCode
     exits={
         ExitCode.OK: "ended as asked",
         ExitCode.REFUSED: "the store is another account's, damaged, or cannot be written",
-        ExitCode.BUSY: "the store is busy or the exchange's file cannot be opened: try again",
+        ExitCode.BUSY: "the store is busy or the exchange's file cannot be opened: try again; or the run is over, but "
+        "the store was locked and its end could not be written: the report says what",
         ExitCode.CONFIG: "configuration invalid, or asks for what is not available yet",
         ExitCode.LEASE: "another bot holds this account",
     },
@@ -77,5 +78,6 @@ def run(
         console=inv.stderr if inv.json else inv.stdout,
         colour=inv.color,
     )
-    run_report.show(inv, operation.apply(operation.plan(request)))
-    return ExitCode.OK
+    report = operation.apply(operation.plan(request))
+    run_report.show(inv, report)
+    return ExitCode.BUSY if report.unwritten else ExitCode.OK

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+
 from tradectl.cli.context import Invocation
 from tradectl.cli.render import Cell, Screen, answer
 from tradectl.domain.candle import utc_text
@@ -9,7 +13,9 @@ from tradectl.domain.ledger import ClosedTrade
 from tradectl.domain.money import amount, text
 from tradectl.engine.session_report import SessionReport
 
+PROGRAM = "tradectl"
 LAST_TRADES = 8
+DATA_ENDED = "the market data ended"  # how the engine says that a replay is over
 
 
 def show(inv: Invocation, report: SessionReport) -> None:
@@ -27,8 +33,14 @@ def _draw(screen: Screen, report: SessionReport) -> None:
     money = report.currency
     screen.blank()
     screen.title(f"Session over: {report.end_reason}")
+    for sentence in report.unwritten:
+        screen.text(sentence, "bad")
+    if report.unwritten:
+        screen.text("nothing is lost at the venue; start again once the store is free: it takes both over", "warn")
     if not report.cycles:
         screen.text("no cycle was completed")
+        if report.end_reason == DATA_ENDED:
+            screen.text("this store has seen these candles to their end already: --fresh begins anew", "warn")
         _next(screen, report)
         return
     screen.facts(
@@ -42,8 +54,8 @@ def _draw(screen: Screen, report: SessionReport) -> None:
                 f"{report.entries} entries from {report.signals} signals",
             ),
             ("net P&L", _toned(report)),
-            ("refused", _counted(report.refusals, "signals") or "no signal"),
-            ("held back", _counted(report.held_back, "cycles") or "no cycle"),
+            ("refused", _counted(report.refusals, "signals") or "none"),
+            ("held back", _counted(report.held_back, "cycles") or "none"),
         ]
     )
     if report.trades:
@@ -113,18 +125,31 @@ def _positions(screen: Screen, report: SessionReport) -> None:
 
 def _next(screen: Screen, report: SessionReport) -> None:
     symbol = report.held[0].position.symbol if report.held else report.trades[0].symbol if report.trades else "SYMBOL"
-    store = report.state_path
+    tool, store = _tool(), _near(report.state_path)
     screen.blank()
     screen.facts(
         [
-            ("what stands now", f"tradectl state show --state {store}"),
-            ("why (not) a trade", f"tradectl why {symbol} --state {store}"),
-            ("every trade", f"tradectl trades --state {store}"),
-            ("stop all entries", f"tradectl killswitch activate --state {store}"),
+            ("what stands now", f"{tool} state show --state {store}"),
+            ("why (not) a trade", f"{tool} why {symbol} --state {store}"),
+            ("every trade", f"{tool} trades --state {store}"),
+            ("stop all entries", f"{tool} killswitch activate --state {store}"),
             ("the log", report.log_path),
         ],
         title="Next",
     )
+
+
+def _tool() -> str:
+    """The program as it can be typed here: by its name where the shell finds it, else by the path it was run by."""
+    if shutil.which(PROGRAM) is None and os.path.basename(sys.argv[0]) == PROGRAM:
+        return _near(sys.argv[0])
+    return PROGRAM
+
+
+def _near(path: str) -> str:
+    """Short where it lies below the working directory; a command in a terminal of 80 columns stays on its line."""
+    short = os.path.relpath(path)
+    return path if short.startswith(os.pardir) else short
 
 
 def _minute(at_ms: int) -> str:

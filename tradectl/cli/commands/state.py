@@ -131,6 +131,10 @@ def verify(ctx: typer.Context) -> ExitCode:
             ("", "check", "result"),
             [(render.Cell("✓", "good") if c.ok else render.Cell("✗", "bad"), c.name, c.detail) for c in found.checks],
         )
+        if found.next:
+            screen.title("Do this now:")
+        for row in found.next:
+            screen.text(f"  {row}")
 
     render.answer(inv, "state verify", found, draw)
     return ExitCode.OK if found.ok else ExitCode.REFUSED

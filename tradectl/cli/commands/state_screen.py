@@ -4,11 +4,12 @@ from tradectl.cli.figures import price, signed, size
 from tradectl.cli.render import Cell, Screen
 from tradectl.domain.money import amount, text
 from tradectl.operations.bot_life import Life
-from tradectl.operations.limit_lines import figure
+from tradectl.operations.limit_lines import LimitLine, figure
 from tradectl.operations.state_page import PositionLine, StatePage
 from tradectl.operations.times import ago, span, when
 
 _TONES = {"NORMAL": "good", "PAUSED": "warn", "DEGRADED": "warn", "HALTED": "bad"}
+WIDE = 80  # characters; below, a limit is a sentence and not a row
 _LIFE = {Life.RUNNING: "good", Life.STALE: "bad", Life.NOT_RUNNING: "warn"}
 
 
@@ -33,7 +34,7 @@ def _latches(screen: Screen, page: StatePage) -> None:
         return
     screen.title("Latches")
     if page.halt_file is not None:
-        screen.text(f"halt file {page.halt_file}: {page.halt_reason}", "bad")
+        screen.text(f"halt file {page.halt_file}: {' · '.join((page.halt_reason or '').splitlines())}", "bad")
     for latch in page.latches:
         scope = f" on {latch.scope}" if latch.scope else ""
         since = f"{when(latch.since_ms)}, {ago(latch.since_ms, page.now_ms)}"
@@ -90,6 +91,24 @@ def _position(line: PositionLine) -> tuple[object, ...]:
 
 def _limits(screen: Screen, page: StatePage) -> None:
     screen.blank()
+    if screen.width < WIDE and page.limits:
+        screen.title(f"Limits ({_as_of(page)})")
+        screen.facts([(line.name, _in_words(line)) for line in page.limits])
+    else:
+        _limit_table(screen, page)
+    groups: dict[str, list[str]] = {}
+    for line in page.limits:
+        groups.setdefault(line.clears, []).append(line.name)
+    for clears, names in groups.items():
+        screen.text(f"  {', '.join(names)}: cleared by {clears}")
+
+
+def _in_words(line: LimitLine) -> Cell:
+    at_most = f" of {figure(line.limit, line.unit)}" if line.limit is not None else ""
+    return Cell(f"{figure(line.value, line.unit)}{at_most}: {line.sentence}", "bad" if line.breached else "")
+
+
+def _limit_table(screen: Screen, page: StatePage) -> None:
     screen.table(
         ("limit", "now", "at most", "headroom"),
         [
@@ -104,11 +123,6 @@ def _limits(screen: Screen, page: StatePage) -> None:
         title=f"Limits ({_as_of(page)})",
         empty="not known yet: the bot writes them with every cycle",
     )
-    groups: dict[str, list[str]] = {}
-    for line in page.limits:
-        groups.setdefault(line.clears, []).append(line.name)
-    for clears, names in groups.items():
-        screen.text(f"  {', '.join(names)}: cleared by {clears}")
 
 
 def _doubts(screen: Screen, page: StatePage) -> None:

@@ -79,8 +79,9 @@ def _draw(screen: "Screen", found: "Trades") -> None:
         return
     totals, money = found.totals, found.currency
     average = f", average R {signed(totals.average_r)}" if totals.average_r is not None else ""
+    noun = "trade" if totals.trades == 1 else "trades"
     screen.text(
-        f"{totals.trades} trades{whose} ({found.in_store} in the store): net {signed(totals.net)} {money}, "
+        f"{totals.trades} {noun}{whose} ({found.in_store} in the store): net {signed(totals.net)} {money}, "
         f"{totals.wins} won, {totals.losses} lost{average}",
         "good" if totals.net >= 0 else "bad",
     )

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from tradectl.cli.render import Screen
     from tradectl.operations.why import DecisionLine, Why
 
+WIDE = 80  # characters; below, a gate shows its sentence alone
+
 
 @page(
     "Why a symbol did or did not trade: the answer in one sentence, then each gate's verdict in order with value, "
@@ -83,6 +85,12 @@ def _decision(screen: "Screen", found: "Why", line: "DecisionLine", now_ms: int)
     rows += line.facts
     screen.facts(rows)
     if not line.gates:
+        return
+    if screen.width < WIDE:  # the sentence tells value and limit; a card per gate would be pages long
+        screen.table(
+            ("", "gate", "verdict"),
+            [(Cell("✓", "good") if gate.passed else Cell("✗", "bad"), gate.gate, gate.sentence) for gate in line.gates],
+        )
         return
     screen.table(
         ("", "gate", "value", "limit", "headroom", "verdict"),
