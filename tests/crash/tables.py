@@ -14,6 +14,9 @@ from books import exchange_of
 from tradectl.store.database import Database
 from tradectl.store.verify import verify
 
+BAR_MS = 300_000
+A_TIME_MS = 10**12  # whole numbers beyond it are instants
+
 Rows = list[tuple[object, ...]]
 
 LEDGER = ("ledger", "fills", "funding", "trades", "open_trades", "risk", "processed")
@@ -44,10 +47,17 @@ def store_tables(store: Path, tables: tuple[str, ...]) -> dict[str, Rows]:
 
 
 def money(store: Path) -> dict[str, Rows]:
-    """The ledger's tables without client ids: an attempt that never left took a number, and moves the later ones."""
+    """The ledger's tables without client ids: an attempt that never left took a number, and moves the later ones.
+
+    Times are compared by the bar: a start that finds an order in doubt waits until it can no longer arrive.
+    """
     tables = store_tables(store, LEDGER)
     tables["fills"] = [(*row[:3], *row[4:]) for row in tables["fills"]]
-    return tables
+    return {table: [tuple(_by_bar(value) for value in row) for row in rows] for table, rows in tables.items()}
+
+
+def _by_bar(value: object) -> object:
+    return value - value % BAR_MS if isinstance(value, int) and value > A_TIME_MS else value
 
 
 def exchange_history(store: Path) -> Rows:

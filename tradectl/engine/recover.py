@@ -15,6 +15,7 @@ from tradectl.engine import record, state, telling
 from tradectl.engine.bot import Bot
 from tradectl.errors import VenueUnreachable
 from tradectl.execution.observe import observe
+from tradectl.execution.protect import protect
 from tradectl.execution.resolve import adopt_doubt, resolve
 from tradectl.store import emergency, halt, intents, latches, ledger, risk
 
@@ -77,11 +78,35 @@ def import_emergency(bot: Bot) -> None:
     )
 
 
+async def _settle_doubts(bot: Bot) -> None:
+    """Asks about what was in flight; what the venue does not have yet is waited for until it can no longer arrive.
+
+    A new attempt then follows the known outcome of the old one (promises 1 and 3). Positions are covered before the
+    wait, which lasts a receive window and the skew bound at the longest.
+    """
+    skew_ms = bot.config.venue.max_clock_skew_ms
+    await resolve(bot.db, bot.venue, bot.clock, max_skew_ms=skew_ms)
+    with bot.db.read() as conn:
+        doubtful = intents.in_doubt(conn)
+    if not doubtful:
+        return
+    snapshot, _ = await state.take_in(bot, await observe(bot.venue))
+    record.first_counters(bot, snapshot)
+    trades = state.load_books(bot, snapshot).open_trades
+    await protect(bot.db, bot.door, snapshot, trades, dict(bot.instruments), bot.protection, bot.clock.now_ms())
+    left_ms = max(intent.expires_ms for intent in doubtful) + skew_ms + 1 - bot.clock.now_ms()
+    if left_ms > 0:
+        said = f"{len(doubtful)} order(s) in doubt: waiting {left_ms / 1000:.1f}s until they can no longer arrive"
+        _log.emit(Tag.SAFETY_UNKNOWN_ORDER, said, level=20)
+        await bot.clock.sleep(left_ms / 1000)
+    await resolve(bot.db, bot.venue, bot.clock, max_skew_ms=skew_ms)
+
+
 async def recover(bot: Bot) -> bool:
     """One attempt to bring books and venue to agreement. True when every source was read; entries wait until then."""
     try:
         skew_ms = await bot.venue.server_time_ms() - bot.clock.now_ms()
-        await resolve(bot.db, bot.venue, bot.clock, max_skew_ms=bot.config.venue.max_clock_skew_ms)
+        await _settle_doubts(bot)
         snapshot, ingested = await state.take_in(bot, await observe(bot.venue))
     except VenueUnreachable as error:
         bot.memory.recovery_reason = f"the venue could not be read: {error.what}"
