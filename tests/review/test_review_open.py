@@ -367,17 +367,32 @@ def test_an_exit_killed_between_record_and_send_is_waited_for(tmp_path: Path):
             except KeyboardInterrupt:
                 break
         assert armed and [one.state for one in desk.intents()][-1] is IntentState.RECORDED
+        died_ms = desk.bot.clock.now_ms()
         assert desk.start()
-        report = desk.cycle(step=False)
-        (decision,) = report.decisions
-        assert (decision.outcome, decision.code) == ("refused", "exit_in_doubt")
-        assert len([one for one in desk.intents() if one.purpose is Purpose.EXIT]) == 1
-        desk.run(desk.bot.clock.sleep(10))
+        assert desk.intents()[-1].state is IntentState.NOT_PLACED, "its window was waited for"
+        assert desk.bot.clock.now_ms() - died_ms > desk.config.venue.recv_window_ms
         (decision,) = desk.cycle(step=False).decisions
         assert decision.outcome == "exit", "the same candle, now that the first is known not to have been placed"
         states = [one.state for one in desk.intents() if one.purpose is Purpose.EXIT]
         assert states == [IntentState.NOT_PLACED, IntentState.CONFIRMED]
         assert desk.snapshot().positions == () and position.qty > 0
+
+
+def test_an_early_exit_that_waits_for_another_is_decided_again_on_the_same_candle(tmp_path: Path):
+    knobs: dict[str, object] = {"perps.early_exit_on_cross": True}
+    with rig(tmp_path, [UP, *[SAG] * 20], knobs) as desk:
+        desk.cycle()
+        draft = exit_draft(SOL, Side.LONG, D(1), "by hand", operator=True)
+        at_ms = desk.bot.clock.now_ms()
+        other = desk.write(intents.record, draft, created_ms=at_ms, expires_ms=at_ms + 5000, epoch=0, actor="ann")
+        for _ in range(20):
+            (decision,) = desk.cycle().decisions
+            if decision.code != "no_cross":
+                break
+        assert (decision.outcome, decision.code) == ("refused", "exit_in_doubt")
+        desk.write(intents.advance, other.number, IntentState.NOT_PLACED, at_ms=desk.bot.clock.now_ms())
+        (decision,) = desk.cycle(step=False).decisions
+        assert decision.outcome == "exit" and desk.snapshot().positions == ()
 
 
 def test_an_operators_close_under_way_is_waited_for_too(tmp_path: Path):
