@@ -64,7 +64,7 @@ class MaCross:
         return NoSignal(symbol, NAME, last.open_ms, ("no_cross", where, f"gap={self._shown(now)}"))
 
     def _shown(self, gap: Decimal) -> str:
-        return f"{float(gap) / (self.fast * self.slow):.6g}"
+        return f"{float(gap) / (self.fast * self.slow):.4g}"
 
 
 def _gap(closes: Sequence[Decimal], fast: int, slow: int) -> Decimal:

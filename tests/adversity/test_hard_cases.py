@@ -1,4 +1,4 @@
-"""What a review left open: stops that come too late, one symbol's error, orders that did not fill or are in doubt,
+"""Hard cases: stops that come too late, one symbol's error, orders that did not fill or are in doubt,
 alarms about what is gone, and answers that were lost on the way out."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bot_kit import CALM, FLAT, SAG, SOL, UP, D, Rig, lines, rig
 from bot_process import BotDesk
 from hypothesis import given
 from hypothesis import strategies as st
-from test_review_interleavings import close_elsewhere, strip
+from test_interleavings import close_elsewhere, strip
 
 from tradectl.domain.instrument import Instrument, Tier
 from tradectl.domain.intent import IntentState, Purpose, exit_draft, stop_draft
