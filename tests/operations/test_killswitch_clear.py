@@ -61,6 +61,7 @@ def test_clear_lifts_latch_and_halt_file_and_shows_before_and_after(acct: Accoun
         row = journal.latest(conn, 1, kind="operator")[0]
     assert (row.actor, row.body["before"], row.body["after"]) == ("bea", "HALTED", "NORMAL")
     assert row.body["override"] is False
+    assert row.body["typed_by"], "the approver answers for it; who typed it is kept too"
     assert acct.tradectl("killswitch", "status").code == 0
 
 

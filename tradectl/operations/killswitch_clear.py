@@ -17,6 +17,7 @@ from tradectl.operations.killswitch_record import CLEARED, emptied
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import open_venue, wall_ms
 from tradectl.store import emergency, halt, journal, latches
+from tradectl.store.actor import operator_name
 from tradectl.store.connection import Connection
 
 _LATCH_ROW = f"latch:{LatchName.KILL_SWITCH.value}"
@@ -149,6 +150,7 @@ def apply(books: Books, planned: ClearPlan, *, approver: str, reason: str, overr
             subject=CLEARED,
             body={
                 "reason": reason,
+                "typed_by": operator_name(),
                 "before": planned.state.value,
                 "after": system_state(active).value,
                 "latch": f"set by {cleared.set_by}: {cleared.reason}" if cleared is not None else None,

@@ -15,6 +15,7 @@ from tradectl.errors import NotAvailable, Refused, UsageError
 from tradectl.operations import backups, limit_lines, reset_changes
 from tradectl.operations.reset_changes import COUNTERS, LATCH_PREFIX, Change, World
 from tradectl.store import backup, journal, latches, limits, risk, session
+from tradectl.store.actor import operator_name
 from tradectl.store.connection import Connection
 from tradectl.store.database import Database
 
@@ -150,6 +151,7 @@ def _journal(conn: Connection, done: Plan, copy: str, now_ms: int) -> int:
         subject=f"state reset {done.request.scope}",
         body={
             "reason": done.request.reason,
+            "typed_by": operator_name(),
             "override": bool(done.overridden),
             "held": {change.target: change.holds for change in done.overridden},
             "before": {change.target: change.before for change in changed},
