@@ -13,7 +13,7 @@ from bot_kit import CALM, FLAT, SOL, UP, Rig, rig
 from tradectl.domain.position import Protection, coverage
 from tradectl.engine import daemon
 from tradectl.engine.assemble import RunOptions
-from tradectl.sim.faults import LoseAnswer
+from tradectl.sim.faults import DropRequest, LoseAnswer
 from tradectl.sim.ops import CancelOrder
 from tradectl.store import cycles, emergency, journal
 
@@ -85,6 +85,21 @@ def test_an_unknown_answer_is_not_asked_twice_within_its_window(tmp_path) -> Non
             attempt(desk, run_of(desk))
         assert host.state.next_order == placed + 1
         assert protection(desk) is Protection.COVERED
+
+
+def test_a_lost_request_is_followed_by_another_only_when_it_can_no_longer_arrive(tmp_path) -> None:
+    with rig(tmp_path, [UP, CALM, CALM]) as desk:
+        desk.cycle()
+        strip(desk)
+        with locked(desk):
+            desk.plan.before_faults["place"] = [DropRequest()]
+            attempt(desk, run_of(desk))
+            desk.run(desk.bot.clock.sleep(5.5))  # past the window, within the skew bound
+            attempt(desk, run_of(desk))
+            assert protection(desk) is Protection.NAKED
+            desk.run(desk.bot.clock.sleep(1))
+            attempt(desk, run_of(desk))
+            assert protection(desk) is Protection.COVERED
 
 
 def test_a_level_already_passed_closes_the_position_without_the_store_and_the_ledger_catches_up(tmp_path) -> None:

@@ -55,7 +55,7 @@ async def protect_blind(
             _log.emit(Tag.SAFETY_NAKED_POSITION, f"{sentence}: {error.what}", level=50, symbol=symbol)
             continue
         if isinstance(sent.outcome, Unknown):
-            unknown[symbol] = snapshot.at_ms + door.window_ms
+            unknown[symbol] = snapshot.at_ms + door.window_ms + rules.max_skew_ms
     return unknown
 
 
