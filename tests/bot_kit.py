@@ -31,6 +31,7 @@ from tradectl.engine.cycle_report import CycleReport
 from tradectl.engine.recover import recover, restore
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor
+from tradectl.sim.embedded import Embedded
 from tradectl.sim.faults import Call, Fault
 from tradectl.sim.venue import SimVenue
 from tradectl.store import cycles, intents, latches
@@ -133,6 +134,9 @@ class Ticking:
     def wall_ms(self) -> int:
         return self.inner.wall_ms()
 
+    def skew_ms(self) -> int:
+        return self.inner.skew_ms()
+
     async def sleep(self, seconds: float) -> None:
         await self.inner.sleep(seconds)
 
@@ -152,13 +156,17 @@ class Rig:
     def db(self) -> Database:
         return self.bot.db
 
+    @property
+    def embedded(self) -> Embedded:
+        return embedded_of(self.assembled)
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
 
     def step(self, times: int = 1) -> None:
         """Moves the market without a cycle."""
         for _ in range(times):
-            assert self.assembled.embedded.step(), "the candles have ended"
+            assert self.embedded.step(), "the candles have ended"
 
     def cycle(self, *, step: bool = True) -> CycleReport:
         if step:
@@ -172,7 +180,7 @@ class Rig:
         return self.run(recover(self.bot))
 
     def snapshot(self) -> Snapshot:
-        return self.run(self.assembled.embedded.venue.snapshot())
+        return self.run(self.embedded.venue.snapshot())
 
     def at_clock(self, on_read: Callable[[int], int]) -> Ticking:
         """Puts a watched clock under the bot's door."""
@@ -229,6 +237,11 @@ class Rig:
         )
 
 
+def embedded_of(assembled: Assembled) -> Embedded:
+    assert isinstance(assembled.ground, Embedded)
+    return assembled.ground
+
+
 def _door(bot: Bot, clock: Clock) -> Door:
     return Door(
         bot.db, bot.venue, clock, epoch=bot.epoch, actor="bot", recv_window_ms=bot.config.venue.recv_window_ms,
@@ -238,7 +251,7 @@ def _door(bot: Bot, clock: Clock) -> Door:
 
 def _behind(plan: Plan, assembled: Assembled, config: Config) -> Bot:
     """The assembled bot with `plan` in front of its venue."""
-    bot, embedded = assembled.bot, assembled.embedded
+    bot, embedded = assembled.bot, embedded_of(assembled)
     inner = SimVenue(embedded.host, embedded.clock, feed=embedded.feed, faults=plan)
     pace = Pace(config.perps.max_requests_per_second, config.perps.max_requests_per_minute, bot.clock)
     backoff = [float(pause) for pause in config.execution.read_backoff_seconds]
@@ -277,7 +290,7 @@ def rig(
     with ExitStack() as stack, asyncio.Runner() as runner:
         assembled = assemble(config, options, wall_ms=wall, stack=stack)
         made = Rig(config, assembled, _behind(plan, assembled, assembled.bot.config), plan, wall, runner)
-        if files and assembled.embedded.host.state.market_ms < start_ms + warm * FIVE_MS:
+        if files and embedded_of(assembled).host.state.market_ms < start_ms + warm * FIVE_MS:
             made.step(warm - 1)
         if ready:
             assert made.start()

@@ -16,6 +16,7 @@
     ├── Busy                  75      try again
     │   ├── StoreBusy         75      another process holds the store's lock for too long
     │   └── VenueUnreachable  75      the venue did not answer, or not completely
+    │       └── RateLimited   75      it asks to be left alone for a while
     └── LeaseHeld             79      another bot holds this account
 
 One place catches them (`cli/main.py`), prints `what`, `where`, `why` and `hint`, and exits with the code.
@@ -140,6 +141,14 @@ class StoreBusy(Busy):
 
 class VenueUnreachable(Busy):
     pass
+
+
+class RateLimited(VenueUnreachable):
+    """Too many requests (429, 418). `retry_after_ms`: how long the venue asks to be left alone."""
+
+    def __init__(self, what: str, *, retry_after_ms: int, where: str = "", why: str = "", hint: str = "") -> None:
+        super().__init__(what, where=where, why=why, hint=hint)
+        self.retry_after_ms = retry_after_ms
 
 
 class LeaseHeld(TradectlError):

@@ -231,7 +231,9 @@ def test_an_error_on_one_symbol_is_its_record_and_the_others_go_on(tmp_path: Pat
 def test_a_bot_whose_only_symbol_fails_in_every_cycle_goes_on(tmp_path: Path):
     with rig(tmp_path, [FLAT] * 12, ready=False) as desk:
         desk.assembled = replace(desk.assembled, bot=replace(desk.bot, strategy=Broken(desk.bot.strategy, SOL)))
-        report = desk.run(daemon._live(desk.assembled, RunOptions(cycles=daemon.FAULTS_IN_A_ROW + 3), "log"))
+        report = desk.run(
+            daemon.live(desk.assembled, RunOptions(cycles=daemon.FAULTS_IN_A_ROW + 3), "log", daemon.Stop())
+        )
         assert report.cycles == daemon.FAULTS_IN_A_ROW + 3 and report.failed_cycles == 0
         assert dict(report.held_back)["error"] == report.cycles
 
@@ -561,7 +563,7 @@ def test_a_close_that_cannot_be_verified_says_that_its_order_has_left(tmp_path: 
         desk.cycle()
         with Database.open(desk.db.path, expect=None, durable=False) as db:
             books = Books(desk.db.path, db)
-            venue = Blind(desk.assembled.embedded.venue, reads)
+            venue = Blind(desk.embedded.venue, reads)
             counter = Desk(venue, desk.bot.clock)  # type: ignore[arg-type]
 
             async def whole():
@@ -582,7 +584,7 @@ def test_a_venue_that_is_gone_before_anything_left_is_to_be_tried_again(tmp_path
         desk.cycle()
         with Database.open(desk.db.path, expect=None, durable=False) as db:
             books = Books(desk.db.path, db)
-            venue = Blind(desk.assembled.embedded.venue, 5)
+            venue = Blind(desk.embedded.venue, 5)
             counter = Desk(venue, desk.bot.clock)  # type: ignore[arg-type]
 
             async def whole():

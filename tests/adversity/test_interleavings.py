@@ -25,7 +25,7 @@ def close_elsewhere(desk, symbol: str) -> None:
     """What `positions close` does in its own process: closes it all, and takes in the fills."""
 
     def look(db):
-        there = open_existing(desk.assembled.embedded.host.path, wall_ms=lambda: WALL_MS, durable=False)
+        there = open_existing(desk.embedded.host.path, wall_ms=lambda: WALL_MS, durable=False)
 
         async def whole() -> None:
             position = (await there.venue.snapshot()).position(symbol)
@@ -45,7 +45,7 @@ def close_elsewhere(desk, symbol: str) -> None:
 
 
 def strip(desk, symbol: str) -> None:
-    host = desk.assembled.embedded.host
+    host = desk.embedded.host
     for order in [one for one in desk.snapshot().orders_of(symbol) if one.reduces]:
         host.execute(CancelOrder(symbol, order.order_id, host.state.server_ms, host.state.server_ms + 5000))
 
@@ -154,7 +154,7 @@ def test_an_entry_that_arrives_while_it_is_asked_about_is_not_entered_twice(tmp_
         desk.plan.before_faults["place"] = [DropRequest("on its way")]
         lost = desk.run(desk.bot.door.submit(desk.entry()))
         assert lost.intent.state is IntentState.UNKNOWN
-        host = desk.assembled.embedded.host
+        host = desk.embedded.host
 
         def act(call) -> None:
             if call.name == "find_order":

@@ -32,7 +32,7 @@ def test_a_clock_that_stays_back_for_a_while_gives_no_new_day_to_lose_in():
 
 def test_an_exchange_that_is_locked_while_the_market_should_move_delays_the_bot_and_does_not_end_it(tmp_path):
     with rig(tmp_path, [FLAT, UP, CALM], ready=False) as desk:
-        host = desk.assembled.embedded.host
+        host = desk.embedded.host
         host._conn.execute("PRAGMA busy_timeout = 0")
         desk.db.conn.execute("PRAGMA busy_timeout = 0")
         holder = sqlite3.connect(host.path, isolation_level=None)
@@ -40,7 +40,7 @@ def test_an_exchange_that_is_locked_while_the_market_should_move_delays_the_bot_
         async def whole():
             holder.execute("BEGIN IMMEDIATE")
             asyncio.get_running_loop().call_later(0.3, holder.execute, "ROLLBACK")
-            return await daemon._live(desk.assembled, RunOptions(cycles=2), "log")
+            return await daemon.live(desk.assembled, RunOptions(cycles=2), "log", daemon.Stop())
 
         report = desk.run(whole())
         holder.close()
@@ -100,7 +100,7 @@ def test_a_leverage_changed_at_the_venue_is_put_right_before_the_next_entry(tmp_
         for _ in range(3):
             desk.cycle()
         assert desk.snapshot().positions == ()
-        host = desk.assembled.embedded.host
+        host = desk.embedded.host
         assert host.execute(SetLeverage(SOL, D(25), host.state.server_ms)).reply is None
         for _ in range(13):
             desk.cycle()

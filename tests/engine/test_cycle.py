@@ -148,7 +148,7 @@ def test_protection_and_ingestion_go_on_where_entries_are_refused(tmp_path, how)
     with rig(tmp_path, [UP, CALM, CALM]) as desk:
         desk.cycle()
         (stop, _) = desk.snapshot().orders
-        host = desk.assembled.embedded.host
+        host = desk.embedded.host
         now = host.state.server_ms
         host.execute(CancelOrder(SOL, stop.order_id, now, now + 5000))
         if how == "disabled":
@@ -379,7 +379,7 @@ def test_a_paused_candle_may_still_be_entered_after_the_pause(tmp_path):
 def test_a_stop_that_was_never_attached_is_placed_within_the_cycle_of_the_entry(tmp_path):
     """A venue that drops the bracket: the stop is the very next thing the bot does."""
     with rig(tmp_path, [UP, CALM]) as desk:
-        host = desk.assembled.embedded.host
+        host = desk.embedded.host
         taken: list[str] = []
 
         def strip(call):
@@ -446,7 +446,7 @@ def test_protection_and_early_exit_are_split_as_well(tmp_path):
     knobs = {**SMALL, "perps.early_exit_on_cross": True}
     with rig(tmp_path, [UP, CALM, *TURN], knobs) as desk:
         desk.cycle()
-        host = desk.assembled.embedded.host
+        host = desk.embedded.host
         for order in [order for order in desk.snapshot().orders if order.protective]:
             now = host.state.server_ms
             host.execute(CancelOrder(SOL, order.order_id, now, now + 5000))

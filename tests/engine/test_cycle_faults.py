@@ -74,7 +74,7 @@ def misbehave(desk: Rig, plan: Bad) -> None:
 
 def lose_stops(desk: Rig) -> None:
     """Somebody cancels every stop there is."""
-    host = desk.assembled.embedded.host
+    host = desk.embedded.host
     for order in [order.fact for order in host.state.orders.values() if order.fact.protective]:
         now = host.state.server_ms
         host.execute(CancelOrder(SOL, order.order_id, now, now + 5000))

@@ -280,7 +280,7 @@ def trigger_by_is_the_price_that_fires_stop_and_target(tmp_path: Path) -> None:
         with rig(folder(tmp_path, by.name), [UP, CALM], {"perps.trigger_by": by.value}) as desk:
             orders = desk.cycle().snapshot.orders
             assert [one.trigger_by for one in orders] == [by, by]
-            host = desk.assembled.embedded.host
+            host = desk.embedded.host
             now = host.state.server_ms
             host.execute(CancelOrder(SOL, orders[0].order_id, now, now + 5000))
             desk.cycle()
@@ -293,7 +293,7 @@ def trigger_by_is_the_price_that_fires_stop_and_target(tmp_path: Path) -> None:
 def stop_loss_pct_also_measures_the_stop_of_a_position_without_a_plan(tmp_path: Path) -> None:
     for distance, expected in ((D("0.01"), "99.01"), (D("0.03"), "97.01")):
         with rig(folder(tmp_path, distance), QUIET, {"perps.stop_loss_pct": distance, "sim.slippage_bps": 0}) as desk:
-            order(desk.assembled.embedded, OrderSide.BUY, "2")  # somebody else's
+            order(desk.embedded, OrderSide.BUY, "2")  # somebody else's
             desk.cycle()
             (stop,) = [one.trigger_price for one in desk.intents()]
             assert abs(stop - D(expected)) <= D("0.01")
@@ -401,7 +401,7 @@ def funding_rate_is_paid_by_longs_every_eight_hours(tmp_path: Path) -> None:
     paid = {}
     for rate in (D(0), D("0.001")):
         with rig(folder(tmp_path, rate), None, {"sim.funding_rate": rate, "perps.enabled": False}) as desk:
-            order(desk.assembled.embedded, OrderSide.BUY, "1")
+            order(desk.embedded, OrderSide.BUY, "1")
             desk.step(97)  # eight hours of five-minute candles
             desk.cycle()
             paid[rate] = desk.read(ledger.totals).funding

@@ -31,7 +31,7 @@ def locked(desk: Rig) -> Iterator[None]:
 
 
 def strip(desk: Rig) -> None:
-    host = desk.assembled.embedded.host
+    host = desk.embedded.host
     for order in desk.snapshot().orders_of(SOL):
         host.execute(CancelOrder(SOL, order.order_id, host.state.server_ms, host.state.server_ms + 5000))
 
@@ -77,7 +77,7 @@ def test_an_unknown_answer_is_not_asked_twice_within_its_window(tmp_path) -> Non
     with rig(tmp_path, [UP, CALM, CALM]) as desk:
         desk.cycle()
         strip(desk)
-        host = desk.assembled.embedded.host
+        host = desk.embedded.host
         placed = host.state.next_order
         with locked(desk):
             desk.plan.after_faults["place"] = [LoseAnswer()]

@@ -37,7 +37,7 @@ def large_position_without_stops(desk: Rig) -> None:
     for qty in ("3", "3", "2"):
         assert desk.run(desk.bot.door.submit(desk.entry(qty))).confirmed
     desk.cycle()
-    host = desk.assembled.embedded.host
+    host = desk.embedded.host
     for order in desk.snapshot().orders:
         now = host.state.server_ms
         host.execute(CancelOrder(SOL, order.order_id, now, now + 5000))

@@ -35,7 +35,7 @@ def desk(tmp_path: Path):
 
 def outsider(desk: Rig, side: OrderSide, qty: str, kind: OrderType = OrderType.MARKET, **more: object) -> OrderFact:
     """Somebody else trades on this account: an order without any id of ours."""
-    host = desk.assembled.embedded.host
+    host = desk.embedded.host
     now = host.state.server_ms
     plain = OrderRequest(f"other-{host.state.next_order}", SOL, side, kind, D(qty), now, now + 5000)
     reply = host.execute(PlaceOrder(replace(plain, **more), now)).reply  # type: ignore[arg-type]
@@ -44,7 +44,7 @@ def outsider(desk: Rig, side: OrderSide, qty: str, kind: OrderType = OrderType.M
 
 def strip(desk: Rig, keep: int = 0) -> None:
     """Somebody cancels the stops of the position, but for the first `keep`."""
-    host = desk.assembled.embedded.host
+    host = desk.embedded.host
     for order in [order for order in desk.snapshot().orders if order.protective][keep:]:
         now = host.state.server_ms
         host.execute(CancelOrder(SOL, order.order_id, now, now + 5000))

@@ -13,7 +13,7 @@ from tradectl.store import journal, risk, transfers
 
 
 def move(desk, amount: str) -> None:
-    host = desk.assembled.embedded.host
+    host = desk.embedded.host
     applied = host.execute(Transfer(D(amount), host.state.server_ms))
     assert applied.reply is None
 

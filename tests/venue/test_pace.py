@@ -23,6 +23,9 @@ class Timeline:
     def wall_ms(self) -> int:
         return self.at_ms
 
+    def skew_ms(self) -> int:
+        return 0
+
     async def sleep(self, seconds: float) -> None:
         self.at_ms += round(seconds * 1000)
 
@@ -111,3 +114,21 @@ def test_a_wait_is_logged_with_its_tag_and_limit(caplog: pytest.LogCaptureFixtur
         send(Pace(4, 100, clock), clock, [0, 0, 0, 0, 750])
     lines = [record for record in caplog.records if getattr(record, "tag", "") == "SAFETY_RATE_LIMIT"]
     assert [record.getMessage() for record in lines] == ["Sleeping 0.250s to respect per-second limit (sec=4)"]
+
+
+def test_a_venue_that_asks_to_be_left_alone_is_left_alone() -> None:
+    clock = Timeline()
+    pace = Pace(10, 100, clock)
+    pace.hold(7_500)
+    pace.hold(2_000)  # a shorter wish does not shorten the longer one
+    send(pace, clock, [0])
+    assert clock.at_ms == 1_007_500
+    assert pace.take_throttled_ms() == 7_500
+
+
+def test_protection_does_not_wait_for_a_venue_that_asks_to_be_left_alone() -> None:
+    clock = Timeline()
+    pace = Pace(10, 100, clock)
+    pace.hold(7_500)
+    asyncio.run(pace.turn(urgent=True))
+    assert clock.at_ms == 1_000_000

@@ -135,10 +135,14 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The venue answered that it does not take the order. `code` is the venue's own."""
+    """The venue answered that it does not take the order. `code` is the venue's own.
+
+    retry_after_ms: how long it asks to be left alone, where the refusal is one of too many requests.
+    """
 
     code: str
     message: str
+    retry_after_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

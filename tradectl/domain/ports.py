@@ -22,6 +22,9 @@ class Clock(Protocol):
     def wall_ms(self) -> int:
         """This machine's UTC time."""
 
+    def skew_ms(self) -> int:
+        """This machine's clock less the venue's, as last measured; > 0: ours is ahead. 0 where they are one."""
+
     async def sleep(self, seconds: float) -> None:
         """Waits on the venue's clock; on a stepped clock this moves server time and returns at once."""
 
@@ -49,6 +52,9 @@ class Venue(Protocol):
 
     async def find_order(self, symbol: str, client_id: str) -> OrderFact | None:
         """Searches open, conditional and past orders by client id. None only after a complete search of them all."""
+
+    async def order(self, symbol: str, order_id: str) -> OrderFact | None:
+        """The same search by the venue's own id: what became of an order that a list does not show."""
 
     async def leverage(self, symbol: str) -> Decimal: ...
 

@@ -15,18 +15,17 @@ from tradectl import logs
 from tradectl.alerts.log_sink import LogSink
 from tradectl.config.schema import Config
 from tradectl.domain.order import TriggerBy
-from tradectl.domain.ports import Clock
 from tradectl.domain.tags import Tag
 from tradectl.engine.bot import Bot
 from tradectl.engine.ending import insist
+from tradectl.engine.ground import Ground
 from tradectl.errors import NotAvailable, StoreBusy, StoreMismatch, StoreUnwritable
 from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor
-from tradectl.sim.clock import SteppedClock
-from tradectl.sim.embedded import Embedded, open_embedded
+from tradectl.sim.embedded import open_embedded
 from tradectl.store import cycles, emergency, halt, lease, ledger, pointers, session
-from tradectl.store.database import Database
+from tradectl.store.database import LOCK_WAIT_MS, Database
 from tradectl.store.identity import Identity
 from tradectl.strategy.select import make
 from tradectl.venue.pace import Pace
@@ -54,12 +53,13 @@ class RunOptions:
     durable: bool = True
     fresh: bool = False  # begin the paper account anew; the old files are set aside
     config_digest: str = ""
+    lock_wait_ms: int = LOCK_WAIT_MS  # for the store's lock
 
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
     bot: Bot
-    embedded: Embedded
+    ground: Ground
     session: session.Session
     first_trade_number: int
     carried: frozenset[int]  # trades that were open when this run began
@@ -76,7 +76,31 @@ def exchange_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.exchange{path.suffix or '.db'}")
 
 
-def assemble(config: Config, options: RunOptions, *, wall_ms: Callable[[], int], stack: ExitStack) -> Assembled:
+OpenGround = Callable[[Config, RunOptions, Path, Callable[[], int]], Ground]  # the path: of an exchange's own file
+
+
+def embedded_ground(config: Config, options: RunOptions, market: Path, wall_ms: Callable[[], int]) -> Ground:
+    """The simulated exchange inside the bot's process, in a file of its own."""
+    return open_embedded(
+        config,
+        market,
+        wall_ms=wall_ms,
+        symbols=(options.symbol,) if options.symbol and not options.replay else None,
+        interval=options.interval,
+        replay_files=options.replay,
+        replay_symbol=options.symbol if options.replay else None,
+        durable=options.durable,
+    )
+
+
+def assemble(
+    config: Config,
+    options: RunOptions,
+    *,
+    wall_ms: Callable[[], int],
+    stack: ExitStack,
+    open_ground: OpenGround = embedded_ground,
+) -> Assembled:
     """Everything a bot needs, each closed by `stack`.
 
     Raises StoreRefused and its kin for a store that is not ours, LeaseHeld when another bot holds the account,
@@ -100,27 +124,19 @@ def assemble(config: Config, options: RunOptions, *, wall_ms: Callable[[], int],
     _leave_pointer(db, stack)
     venue = config.venue
     emergency.prepare(db.path, emergency.Facts(db.identity, venue.recv_window_ms, venue.max_clock_skew_ms))
-    _must_have_exchange(db, market)
-    embedded = open_embedded(
-        config,
-        market,
-        wall_ms=wall_ms,
-        symbols=(options.symbol,) if options.symbol and not options.replay else None,
-        interval=options.interval,
-        replay_files=options.replay,
-        replay_symbol=options.symbol if options.replay else None,
-        durable=options.durable,
-    )
-    stack.callback(embedded.host.close)
-    _must_be_the_same_exchange(db, embedded, market)
-    for notice in embedded.notices:
+    if open_ground is embedded_ground:
+        _must_have_exchange(db, market)
+    ground = open_ground(config, options, market, wall_ms)
+    stack.callback(ground.close)
+    _must_be_the_same_exchange(db, ground, market)
+    for notice in ground.notices:
         _log.emit(Tag.SESSION, notice, level=30 if "gap" in notice else None)
-    bot = _bot(_traded(config, embedded, options), db, embedded, epoch)
-    running = _session(db, options, embedded.clock.now_ms(), wall_ms())
+    bot = _bot(_traded(config, ground, options), db, ground, epoch)
+    running = _session(db, options, ground.clock.now_ms(), wall_ms())
     with db.read() as conn:
         first_trade = ledger.next_trade_number(conn)
         carried = frozenset(trade.number for trade in ledger.open_trades(conn).values())
-    return Assembled(bot, embedded, running, first_trade, carried, options.speed, unwritten)
+    return Assembled(bot, ground, running, first_trade, carried, options.speed, unwritten)
 
 
 def _set_aside(path: Path, market: Path, wall_ms: Callable[[], int]) -> None:
@@ -163,11 +179,11 @@ def _must_have_exchange(db: Database, market: Path) -> None:
         )
 
 
-def _must_be_the_same_exchange(db: Database, embedded: Embedded, market: Path) -> None:
+def _must_be_the_same_exchange(db: Database, ground: Ground, market: Path) -> None:
     """Refuses an exchange that has seen less than the books: an older copy, or another one."""
     with db.read() as conn:
         booked = ledger.cursor(conn)
-    last = embedded.host.state.next_seq - 1
+    last = ground.last_event_seq()
     if booked > last:
         raise StoreMismatch(
             "the simulated exchange's file is older than the store's books",
@@ -204,12 +220,12 @@ def _open_store(
 ) -> Database:
     if path.exists():
         expect = Identity(config.account, config.venue.name, PAPER, "", CURRENCY)
-        db = Database.open(path, expect=expect, durable=options.durable, check=True)
+        db = Database.open(path, expect=expect, lock_wait_ms=options.lock_wait_ms, durable=options.durable, check=True)
     else:
         tag = _store_tag(config, market)
         # The exchange's file is named relative to the store, so that the two can be moved together.
         identity = Identity(config.account, config.venue.name, PAPER, tag, CURRENCY, market.name)
-        db = Database.create(path, identity, wall_ms(), durable=options.durable)
+        db = Database.create(path, identity, wall_ms(), options.lock_wait_ms, options.durable)
     stack.callback(db.close)
     return db
 
@@ -224,19 +240,19 @@ def _store_tag(config: Config, market: Path) -> str:
     return "".join(alphabet[byte % len(alphabet)] for byte in digest[:6])
 
 
-def _traded(config: Config, embedded: Embedded, options: RunOptions) -> Config:
+def _traded(config: Config, ground: Ground, options: RunOptions) -> Config:
     """The config with the markets that are really there: a replay's files decide symbols and interval."""
-    interval = options.interval or (embedded.interval if options.replay else config.perps.interval)
-    symbols = tuple(embedded.feed.symbols)
+    interval = options.interval or (ground.interval if options.replay else config.perps.interval)
+    symbols = ground.symbols
     perps = config.perps.model_copy(update={"symbol": symbols[0], "interval": interval})
     market = config.market.model_copy(update={"candidate_symbols": symbols})
     return config.model_copy(update={"perps": perps, "market": market})
 
 
-def _bot(config: Config, db: Database, embedded: Embedded, epoch: int) -> Bot:
-    clock = embedded.clock
-    pace = Pace(config.perps.max_requests_per_second, config.perps.max_requests_per_minute, _pace_clock(embedded))
-    venue = PacedVenue(embedded.venue, pace, clock, [float(s) for s in config.execution.read_backoff_seconds])
+def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
+    clock = ground.clock
+    pace = Pace(config.perps.max_requests_per_second, config.perps.max_requests_per_minute, ground.pace_clock)
+    venue = PacedVenue(ground.venue, pace, clock, [float(s) for s in config.execution.read_backoff_seconds])
     door = Door(
         db,
         venue,
@@ -254,7 +270,7 @@ def _bot(config: Config, db: Database, embedded: Embedded, epoch: int) -> Bot:
         clock=clock,
         door=door,
         strategy=make(config),
-        instruments=embedded.host.state.instruments,
+        instruments=ground.instruments,
         symbols=config.symbols(),
         epoch=epoch,
         alerts=LogSink(db, config.alerts.per_type_seconds),
@@ -270,13 +286,6 @@ def _bot(config: Config, db: Database, embedded: Embedded, epoch: int) -> Bot:
             config.perps.stop_loss_pct, trigger_by, db.identity.store_tag, config.venue.max_clock_skew_ms
         ),
     )
-
-
-def _pace_clock(embedded: Embedded) -> Clock:
-    """The clock that the pace waits on. A stepped market stands still while requests wait their turn, so their waits
-    have a clock of their own: how many requests a start-up took must not move a later order's time (promise 15).
-    """
-    return embedded.clock if embedded.wall else SteppedClock(embedded.host, embedded.clock.wall_ms)
 
 
 def _session(db: Database, options: RunOptions, venue_ms: int, now_ms: int) -> session.Session:

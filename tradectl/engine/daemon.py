@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -104,15 +103,27 @@ def run(
         assembled = assemble(config, options, wall_ms=wall_ms, stack=stack)
         on_clock(assembled.bot.clock.now_ms)
         stack.callback(on_clock, wall_ms)  # what is said from then on has no venue clock to be stamped with
-        report = asyncio.run(_live(assembled, options, log_path))
+        report = asyncio.run(_live_until_signalled(assembled, options, log_path))
     return replace(report, unwritten=tuple(assembled.unwritten))
 
 
-async def _live(assembled: Assembled, options: RunOptions, log_path: str) -> SessionReport:
+@dataclass(slots=True)
+class Stop:
+    """How a bot is told to finish its cycle and end."""
+
+    event: asyncio.Event = field(default_factory=asyncio.Event)
+    reason: str = ""
+
+    def tell(self, reason: str) -> None:
+        self.reason = reason
+        _log.emit(Tag.SESSION, f"{reason}: finishing the cycle")
+        self.event.set()
+
+
+async def live(assembled: Assembled, options: RunOptions, log_path: str, stop: Stop) -> SessionReport:
+    """Recovery, then cycle after cycle until its end; time passes on the event loop's clock."""
     bot = assembled.bot
-    stop = asyncio.Event()
     tally = Run(options, venue_from_ms=bot.clock.now_ms())
-    _listen(stop, tally)
     _log.emit(
         Tag.SESSION,
         f"session {assembled.session.number} in {options.mode} mode on {bot.venue.name}",
@@ -128,13 +139,14 @@ async def _live(assembled: Assembled, options: RunOptions, log_path: str) -> Ses
     with bot.db.read() as conn:
         progress = cycles.progress(conn)
     tally.number, tally.decided_ms = progress.cycle, progress.venue_ms
-    deadline = time.monotonic() + options.for_seconds if options.for_seconds is not None else None
-    while not stop.is_set():
-        began = time.monotonic()
+    now = asyncio.get_running_loop().time
+    deadline = now() + options.for_seconds if options.for_seconds is not None else None
+    while not stop.event.is_set():
+        began = now()
         moved: bool | None = None
         if options.cycles is not None and tally.cycles >= options.cycles:
             tally.end_reason = f"{options.cycles} cycles done"
-        elif deadline is not None and time.monotonic() >= deadline:
+        elif deadline is not None and now() >= deadline:
             tally.end_reason = f"{options.for_seconds:g} s have passed"
         elif (moved := _advance(assembled, tally)) is False:
             tally.end_reason = "the market data ended"
@@ -142,10 +154,17 @@ async def _live(assembled: Assembled, options: RunOptions, log_path: str) -> Ses
             break
         done = bool(moved) and await _attempt(assembled, tally)
         await _wait(assembled, stop, deadline, began, done)
+    tally.end_reason = tally.end_reason or stop.reason
     return _finish(assembled, tally, log_path)
 
 
-def _listen(stop: asyncio.Event, tally: Run) -> None:
+async def _live_until_signalled(assembled: Assembled, options: RunOptions, log_path: str) -> SessionReport:
+    stop = Stop()
+    _listen(stop)
+    return await live(assembled, options, log_path, stop)
+
+
+def _listen(stop: Stop) -> None:
     """The first signal finishes the cycle; a second one ends the process where it stands."""
     loop = asyncio.get_running_loop()
 
@@ -154,9 +173,7 @@ def _listen(stop: asyncio.Event, tally: Run) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(each)
             signal.signal(each, signal.default_int_handler)
-        tally.end_reason = f"stopped by {signal.Signals(number).name}"
-        _log.emit(Tag.SESSION, f"{tally.end_reason}: finishing the cycle")
-        stop.set()
+        stop.tell(f"stopped by {signal.Signals(number).name}")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told, number)
@@ -167,11 +184,11 @@ def _advance(assembled: Assembled, tally: Run) -> bool | None:
 
     False at the end of its data, None when the exchange could not be reached: tried again like a failed cycle.
     """
-    embedded = assembled.embedded
+    ground = assembled.ground
     try:
-        if embedded.wall or tally.decided_ms < embedded.host.state.market_ms:
+        if ground.wall or tally.decided_ms < ground.market_ms():
             return True
-        return embedded.step()
+        return ground.step()
     except VenueUnreachable as error:
         tally.failed += 1
         _log.emit(
@@ -187,7 +204,7 @@ async def _attempt(assembled: Assembled, tally: Run) -> bool:
         if not bot.memory.recovered and not await recover(bot):
             tally.failed += 1
             return False
-        market_ms = assembled.embedded.host.state.market_ms
+        market_ms = assembled.ground.market_ms()
         report = await run_cycle(bot, tally.number + 1)
         tally.count(report)
         tally.decided_ms = market_ms
@@ -233,18 +250,19 @@ async def _protect_blind(bot: Bot) -> None:
         _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"neither store nor venue can be reached: {error.what}", level=50)
 
 
-async def _wait(assembled: Assembled, stop: asyncio.Event, deadline: float | None, began: float, done: bool) -> None:
+async def _wait(assembled: Assembled, stop: Stop, deadline: float | None, began: float, done: bool) -> None:
     """Until the next cycle is due, with the lease kept alive; returns at once when told to stop."""
-    pause = _pause_seconds(assembled, done) - (time.monotonic() - began)
+    now = asyncio.get_running_loop().time
+    pause = _pause_seconds(assembled, done) - (now() - began)
     if deadline is not None:
-        pause = min(pause, deadline - time.monotonic())
+        pause = min(pause, deadline - now())
     if pause <= 0:
         await asyncio.sleep(0)  # lets a signal in
         return
-    until = time.monotonic() + pause
-    while not stop.is_set() and (left := until - time.monotonic()) > 0:
+    until = now() + pause
+    while not stop.event.is_set() and (left := until - now()) > 0:
         try:
-            await asyncio.wait_for(stop.wait(), min(left, HEARTBEAT_SECONDS))
+            await asyncio.wait_for(stop.event.wait(), min(left, HEARTBEAT_SECONDS))
         except TimeoutError:
             _heartbeat(assembled)
 
@@ -252,12 +270,12 @@ async def _wait(assembled: Assembled, stop: asyncio.Event, deadline: float | Non
 def _pause_seconds(assembled: Assembled, done: bool) -> float:
     if not done:
         return RETRY_SECONDS
-    if assembled.embedded.wall:
+    if assembled.ground.wall:
         return float(assembled.bot.config.engine.cycle_seconds)
     speed = assembled.speed
     if speed is None:
         return 0.0
-    return INTERVALS_MS[assembled.embedded.interval] / 1000 / speed
+    return INTERVALS_MS[assembled.ground.interval] / 1000 / speed
 
 
 def _heartbeat(assembled: Assembled) -> None:

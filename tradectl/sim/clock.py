@@ -35,6 +35,9 @@ class SteppedClock:
     def wall_ms(self) -> int:
         return self._wall_ms()
 
+    def skew_ms(self) -> int:
+        return 0
+
     async def sleep(self, seconds: float) -> None:
         self._floor_ms = self.now_ms() + round(max(seconds, 0.0) * 1000)
         if self._commit_sleeps:
@@ -53,6 +56,9 @@ class WallClock:
 
     def wall_ms(self) -> int:
         return self._wall_ms()
+
+    def skew_ms(self) -> int:
+        return 0
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(seconds, 0.0))

@@ -6,12 +6,13 @@ market is brought up to the present by whoever opens it first, in bounded chunks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tradectl.domain.candle import INTERVALS_MS
+from tradectl.domain.instrument import Instrument
 from tradectl.domain.ports import Clock
 from tradectl.sim.clock import SteppedClock, WallClock, WallMs
 from tradectl.sim.exchange import genesis
@@ -50,6 +51,29 @@ class Embedded:
     def interval(self) -> str:
         """The base candle's interval, by name."""
         return next(name for name, ms in INTERVALS_MS.items() if ms == self.feed.interval_ms)
+
+    @property
+    def pace_clock(self) -> Clock:
+        """A stepped market stands still while requests wait their turn, so their waits have a clock of their own: how
+        many requests a start-up took must not move a later order's time (promise 15)."""
+        return self.clock if self.wall else SteppedClock(self.host, self.clock.wall_ms)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(self.feed.symbols)
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        return self.host.state.instruments
+
+    def market_ms(self) -> int:
+        return self.host.state.market_ms
+
+    def last_event_seq(self) -> int:
+        return self.host.state.next_seq - 1
+
+    def close(self) -> None:
+        self.host.close()
 
     def step(self) -> bool:
         """Moves the market by one base candle in one commit; False when there is none left.

@@ -28,6 +28,11 @@ class Pace:
         self._sent: deque[int] = deque(maxlen=max(per_second, per_minute))
         self._turn = asyncio.Lock()
         self._throttled_ms = 0
+        self._held_until_ms = 0
+
+    def hold(self, wait_ms: int) -> None:
+        """The venue asks to be left alone for so long (429, 418): nobody's turn comes before that."""
+        self._held_until_ms = max(self._held_until_ms, self._clock.now_ms() + wait_ms)
 
     async def turn(self, *, urgent: bool = False) -> None:
         """Waits until one more request is allowed, then counts it. Urgent requests are counted but never wait:
@@ -48,6 +53,8 @@ class Pace:
         return waited
 
     def _wait_ms(self, now_ms: int) -> tuple[int, str]:
+        if now_ms < self._held_until_ms:
+            return self._held_until_ms - now_ms, "the venue's retry-after"
         in_second = sum(1 for at in self._sent if at > now_ms - SECOND_MS)
         second = self._until_free(self.per_second, SECOND_MS, now_ms)
         minute = self._until_free(self.per_minute, MINUTE_MS, now_ms)

@@ -1,4 +1,7 @@
-"""Any venue, used with manners: every request takes its turn, reads are retried, orders never are (promises 1, 3)."""
+"""Any venue, used with manners: every request takes its turn, reads are retried, orders never are (promises 1, 3).
+
+A venue that asks to be left alone for a while (retry-after) is; only what protects does not wait for that.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ from tradectl import logs
 from tradectl.domain.candle import Candle
 from tradectl.domain.fill import AccountEvent
 from tradectl.domain.instrument import Instrument
-from tradectl.domain.order import OrderFact, OrderRequest, Outcome
+from tradectl.domain.order import OrderFact, OrderRequest, Outcome, Rejected
 from tradectl.domain.ports import Clock, Venue
 from tradectl.domain.snapshot import Snapshot, Ticker
 from tradectl.domain.tags import Tag
-from tradectl.errors import VenueUnreachable
+from tradectl.errors import RateLimited, VenueUnreachable
 from tradectl.venue.pace import Pace
 
 _log = logs.get("venue.paced")
@@ -39,10 +42,23 @@ class PacedVenue:
             try:
                 return await call()
             except VenueUnreachable as error:
+                self._obey(error)
                 _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"read failed, again in {pause:g}s: {error.what}", level=30)
             await self._clock.sleep(pause)
         await self.pace.turn()
-        return await call()
+        try:
+            return await call()
+        except RateLimited as error:
+            self._obey(error)
+            raise
+
+    def _obey(self, error: VenueUnreachable) -> None:
+        if isinstance(error, RateLimited):
+            self.pace.hold(error.retry_after_ms)
+
+    def _told(self, outcome: Outcome | None) -> None:
+        if isinstance(outcome, Rejected) and outcome.retry_after_ms is not None:
+            self.pace.hold(outcome.retry_after_ms)
 
     async def server_time_ms(self) -> int:
         return await self._read(self._inner.server_time_ms)
@@ -65,6 +81,9 @@ class PacedVenue:
     async def find_order(self, symbol: str, client_id: str) -> OrderFact | None:
         return await self._read(lambda: self._inner.find_order(symbol, client_id))
 
+    async def order(self, symbol: str, order_id: str) -> OrderFact | None:
+        return await self._read(lambda: self._inner.order(symbol, order_id))
+
     async def leverage(self, symbol: str) -> Decimal:
         return await self._read(lambda: self._inner.leverage(symbol))
 
@@ -74,11 +93,15 @@ class PacedVenue:
     async def place(self, request: OrderRequest) -> Outcome:
         # The door waits its turn before it fixes the request's timestamp; here it is only counted.
         await self.pace.turn(urgent=True)
-        return await self._inner.place(request)
+        outcome = await self._inner.place(request)
+        self._told(outcome)
+        return outcome
 
     async def cancel(self, symbol: str, order_id: str, timestamp_ms: int, expires_ms: int) -> Outcome:
         await self.pace.turn(urgent=True)
-        return await self._inner.cancel(symbol, order_id, timestamp_ms, expires_ms)
+        outcome = await self._inner.cancel(symbol, order_id, timestamp_ms, expires_ms)
+        self._told(outcome)
+        return outcome
 
     async def set_leverage(self, symbol: str, leverage: Decimal) -> Outcome | None:
         await self.pace.turn()
