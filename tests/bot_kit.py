@@ -29,6 +29,7 @@ from tradectl.engine.bot import Bot
 from tradectl.engine.cycle import run_cycle
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.engine.recover import recover, restore
+from tradectl.execution.observe import Evident, StoreEvidence
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor
 from tradectl.sim.embedded import Embedded
@@ -245,7 +246,7 @@ def embedded_of(assembled: Assembled) -> Embedded:
 def _door(bot: Bot, clock: Clock) -> Door:
     return Door(
         bot.db, bot.venue, clock, epoch=bot.epoch, actor="bot", recv_window_ms=bot.config.venue.recv_window_ms,
-        turn=bot.venue.pace.turn,
+        spacing_ms=bot.config.execution.symbol_spacing_ms, turn=bot.pace.turn,
     )  # fmt: skip
 
 
@@ -255,12 +256,12 @@ def _behind(plan: Plan, assembled: Assembled, config: Config) -> Bot:
     inner = SimVenue(embedded.host, embedded.clock, feed=embedded.feed, faults=plan)
     pace = Pace(config.perps.max_requests_per_second, config.perps.max_requests_per_minute, bot.clock)
     backoff = [float(pause) for pause in config.execution.read_backoff_seconds]
-    venue = PacedVenue(inner, pace, bot.clock, backoff)
+    venue = Evident(PacedVenue(inner, pace, bot.clock, backoff), StoreEvidence(bot.db))
     emergency = EmergencyDoor(
         str(bot.db.path), venue, bot.clock, actor="bot", store_tag=bot.db.identity.store_tag,
         recv_window_ms=config.venue.recv_window_ms,
     )  # fmt: skip
-    changed = replace(bot, venue=venue, emergency=emergency)
+    changed = replace(bot, venue=venue, pace=pace, emergency=emergency)
     return replace(changed, door=_door(changed, bot.clock))
 
 

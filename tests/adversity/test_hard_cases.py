@@ -198,6 +198,7 @@ class Broken:
         self.inner = inner
         self.symbol = symbol
         self.needs = inner.needs
+        self.sides = inner.sides
 
     def evaluate(self, symbol, candles):
         if symbol == self.symbol:

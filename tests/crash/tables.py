@@ -20,7 +20,20 @@ A_TIME_MS = 10**12  # whole numbers beyond it are instants
 Rows = list[tuple[object, ...]]
 
 LEDGER = ("ledger", "fills", "funding", "trades", "open_trades", "risk", "processed")
-EVERYTHING = (*LEDGER, "intents", "decisions", "decision_counts", "limits", "latches", "outbox", "progress", "journal")
+EVERYTHING = (
+    *LEDGER,
+    "intents",
+    "positions",
+    "targets",
+    "seen_orders",
+    "decisions",
+    "decision_counts",
+    "limits",
+    "latches",
+    "outbox",
+    "progress",
+    "journal",
+)
 NOT_COMPARED: dict[str, set[str]] = {
     "intents": {"epoch"},
     "latches": {"set_at_ms"},
@@ -47,12 +60,17 @@ def store_tables(store: Path, tables: tuple[str, ...]) -> dict[str, Rows]:
 
 
 def money(store: Path) -> dict[str, Rows]:
-    """The ledger's tables without client ids: an attempt that never left took a number, and moves the later ones.
+    """The ledger's tables without numbers: an attempt that never left took one of ours, and a stop that a start-up put
+    in order took some of the exchange's.
 
     Times are compared by the bar: a start that finds an order in doubt waits until it can no longer arrive.
     """
     tables = store_tables(store, LEDGER)
-    tables["fills"] = [(*row[:3], *row[4:]) for row in tables["fills"]]
+    order = sorted(
+        range(len(tables["fills"])), key=lambda place: int(str(tables["fills"][place][1]))
+    )  # by the exchange's number
+    tables["fills"] = [tables["fills"][place][5:] for place in order]
+    tables["ledger"] = [(*row[:1], *row[2:]) for row in tables["ledger"]]  # all but the cursor
     return {table: [tuple(_by_bar(value) for value in row) for row in rows] for table, rows in tables.items()}
 
 

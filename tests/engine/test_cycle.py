@@ -184,7 +184,7 @@ def test_books_that_disagree_block_the_symbol_and_nothing_is_closed(tmp_path):
             )
         decision = only(desk)
         assert (decision.outcome, decision.code) == ("refused", "latches")
-        assert "the books show 3 and the venue shows none" in decision.sentence
+        assert "the books hold 3, the venue lists nothing, and no fill closes it" in decision.sentence
         assert desk.intents() == [] and SOL in desk.read(ledger.open_trades)
 
 

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from bot_kit import CALM, FIVE_MS, FLAT, SAG, SOL, UP, WALL_MS, D, Row, configure, lines, rig
+from bot_kit import CALM, FIVE_MS, FLAT, SAG, SOL, UP, WALL_MS, D, Rig, Row, configure, lines, rig
 
 from tradectl.config.available import refuse_unavailable
 from tradectl.config.knob import fact_of, walk
@@ -25,8 +25,10 @@ from tradectl.config.schema import Config, SimInstrument
 from tradectl.domain.candle import INTERVALS_MS, MINUTE_MS, Candle
 from tradectl.domain.fill import Fill
 from tradectl.domain.intent import Purpose
+from tradectl.domain.money import text
 from tradectl.domain.order import Confirmed, OrderFact, OrderRequest, OrderSide, OrderType, TriggerBy
 from tradectl.domain.signal import Signal
+from tradectl.domain.system_state import LatchName
 from tradectl.engine import daemon
 from tradectl.engine.assemble import RunOptions, store_path
 from tradectl.engine.recover import recover
@@ -34,7 +36,7 @@ from tradectl.errors import StoreMismatch, VenueUnreachable
 from tradectl.sim.embedded import Embedded, open_embedded
 from tradectl.sim.faults import DropRequest
 from tradectl.sim.ops import CancelOrder, PlaceOrder
-from tradectl.store import ledger, outbox
+from tradectl.store import latches, ledger, outbox
 from tradectl.strategy.select import make
 from tradectl.venue.pace import Pace
 from tradectl.venue.paced import PacedVenue
@@ -170,8 +172,8 @@ class Skewed:
     def __getattr__(self, name: str) -> object:
         return getattr(self._inner, name)
 
-    async def server_time_ms(self) -> int:
-        return int(await self._inner.server_time_ms()) + self._ahead_ms  # type: ignore[attr-defined]
+    def skew_ms(self) -> int:
+        return self._ahead_ms
 
 
 @proves("venue.max_clock_skew_ms")
@@ -179,8 +181,7 @@ def clock_skew_beyond_the_bound_refuses_entries(tmp_path: Path) -> None:
     seen = {}
     for bound in (1000, 2000):
         with rig(folder(tmp_path, bound), [UP], {"venue.max_clock_skew_ms": bound}, ready=False) as desk:
-            skewed = PacedVenue(Skewed(desk.bot.venue, 1500), desk.bot.venue.pace, desk.bot.clock, [])  # type: ignore[arg-type]
-            desk.bot = replace(desk.bot, venue=skewed)
+            desk.bot = replace(desk.bot, clock=Skewed(desk.bot.clock, 1500))  # type: ignore[arg-type]
             assert desk.run(recover(desk.bot))
             seen[bound] = desk.cycle().decisions[0].code
     assert seen == {1000: "fresh", 2000: "entered"}
@@ -191,9 +192,9 @@ def the_paces_slow_a_cycle_down(tmp_path: Path) -> None:
     waited = {}
     for name, value in (("second", 1), ("second", 1000), ("minute", 3), ("minute", 60000)):
         with rig(folder(tmp_path, f"{name}{value}"), QUIET, {f"perps.max_requests_per_{name}": value}) as desk:
-            desk.bot.venue.pace.take_throttled_ms()
+            desk.bot.pace.take_throttled_ms()
             waited[name, value] = desk.cycle().throttled_ms
-            pace = desk.assembled.bot.venue.pace
+            pace = desk.assembled.bot.pace
             assert {"second": pace.per_second, "minute": pace.per_minute}[name] == value
     assert waited["second", 1000] == waited["minute", 60000] == 0
     assert waited["second", 1] >= 2000 and waited["minute", 3] >= 55_000
@@ -209,7 +210,7 @@ def read_backoff_is_how_often_and_how_long_a_read_is_tried_again(tmp_path: Path)
                 desk.cycle(step=False)
             assert len(desk.plan.names("snapshot")) - calls == len(pauses) + 1
             assert desk.bot.clock.now_ms() - before == sum(pauses) * 1000
-            built = desk.assembled.bot.venue
+            built = desk.assembled.bot.venue._inner
             assert isinstance(built, PacedVenue) and isinstance(built.pace, Pace)
 
 
@@ -225,6 +226,99 @@ def symbol_spacing_keeps_the_orders_of_a_split_entry_apart(tmp_path: Path) -> No
             sent = [one.created_ms for one in desk.intents()]
             assert len(sent) == 3
             assert {after - before for before, after in pairwise(sent)} == {spacing}
+
+
+@proves("engine.reconcile_seconds")
+def reconcile_seconds_is_how_often_both_sides_are_compared(tmp_path: Path) -> None:
+    compared = {}
+    for seconds in (120, 1500):
+        with rig(folder(tmp_path, seconds), [FLAT] * 10, {"engine.reconcile_seconds": seconds}) as desk:
+            seen = []
+            for _ in range(10):
+                desk.cycle()
+                seen.append(desk.bot.memory.reconciled_ms)
+            compared[seconds] = len(set(seen))
+    assert compared == {120: 10, 1500: 3}
+
+
+@proves("safety.protection.unexplained")
+def an_unexplained_position_is_protected_or_only_reported(tmp_path: Path) -> None:
+    seen = {}
+    for choice in ("protect", "report"):
+        with rig(folder(tmp_path, choice), QUIET, {"safety.protection.unexplained": choice}) as desk:
+            now_ms = desk.embedded.host.state.server_ms
+            somebody = OrderRequest("by-hand", SOL, OrderSide.BUY, OrderType.MARKET, D(2), now_ms, now_ms + 5000)
+            desk.embedded.host.execute(PlaceOrder(somebody, now_ms))
+            desk.cycle()
+            stops = [order for order in desk.snapshot().orders if order.protective]
+            (position,) = desk.snapshot().positions
+            seen[choice] = len(stops)
+            assert desk.read(latches.get, LatchName.RECONCILE, SOL) is not None
+            if stops:
+                assert abs(stops[0].trigger_price - position.mark_price * D("0.99")) <= D("0.01")
+    assert seen == {"protect": 1, "report": 0}
+
+
+TWO_TARGETS = [{"distance_r": 1, "fraction": "0.5"}, {"distance_r": 3, "fraction": "0.5"}]
+TO_TP1: Row = ("100.5", "102.2", "100.4", "101.8")  # through 1R above the entry of UP, not through 3R
+
+
+def levels(desk: Rig) -> tuple[list[str], list[str]]:
+    """(stop triggers, target prices) that rest."""
+    orders = desk.snapshot().orders
+    stops = [text(order.trigger_price) for order in orders if order.protective]
+    targets = [text(order.price or order.trigger_price) for order in orders if order.take_profit]
+    return sorted(stops), sorted(targets)
+
+
+@proves("exits.targets")
+def targets_are_placed_as_shares_of_the_entry(tmp_path: Path) -> None:
+    with rig(tmp_path, [UP, CALM, TO_TP1], {"exits.targets": TWO_TARGETS}) as desk:
+        assert desk.cycle().decisions[0].outcome == "entered"
+        desk.cycle()
+        whole = desk.snapshot().positions[0].qty
+        (stop,), prices = levels(desk)
+        risk = D("100.52") - D(stop)
+        expected = [D("100.52") + risk * times for times in (1, 3)]
+        assert [abs(D(price) - wanted) < D("0.03") for price, wanted in zip(prices, expected, strict=True)]
+        resting = [order.qty for order in desk.snapshot().orders if order.take_profit]
+        assert sum(resting) == whole and max(resting) - min(resting) <= D("0.1")
+        desk.cycle()
+        assert len(levels(desk)[1]) == 1 and desk.snapshot().positions[0].qty < whole
+
+
+@proves("exits.break_even_after_tp1")
+def break_even_moves_the_stop_to_the_entry_and_its_fees(tmp_path: Path) -> None:
+    calm: Row = ("101.8", "101.9", "101.7", "101.8")
+    for wanted in (True, False):
+        knobs: dict[str, object] = {"exits.targets": TWO_TARGETS, "exits.break_even_after_tp1": wanted}
+        with rig(folder(tmp_path, wanted), [UP, CALM, TO_TP1, calm], knobs) as desk:
+            for _ in range(4):
+                desk.cycle()
+            (stop,), _ = levels(desk)
+            assert (D(stop) > D("100.52")) is wanted
+            left = [order for order in desk.snapshot().orders if order.protective]
+            assert sum(order.remaining_qty for order in left) == desk.snapshot().positions[0].qty
+
+
+@proves("exits.trailing_activation_atr_min", "exits.trailing_atr_multiple")
+def the_stop_trails_from_the_first_target_on_where_the_market_moves_enough(tmp_path: Path) -> None:
+    stops = {}
+    rise: list[Row] = [("101.8", "102.4", "101.7", "102.3"), ("102.3", "102.9", "102.2", "102.8")]
+    for least, multiple in (("0", 2), ("0.0001", 2), ("0.0001", 1), ("0.9", 2)):
+        knobs: dict[str, object] = {
+            "exits.targets": TWO_TARGETS,
+            "exits.trailing_activation_atr_min": D(least),
+            "exits.trailing_atr_multiple": D(multiple),
+        }
+        with rig(folder(tmp_path, f"{least}-{multiple}"), [UP, CALM, TO_TP1, *rise], knobs) as desk:
+            for _ in range(5):
+                desk.cycle()
+            (stop,), _ = levels(desk)
+            stops[least, multiple] = D(stop)
+    at_break_even = stops["0", 2]
+    assert stops["0.9", 2] == at_break_even, "the market does not move enough"
+    assert at_break_even < stops["0.0001", 2] < stops["0.0001", 1]
 
 
 # What is traded, and how.

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tradectl.domain.instrument import Instrument, Tier
 from tradectl.domain.intent import IntentState, Purpose, stop_draft
+from tradectl.domain.money import text
 from tradectl.domain.order import BracketLeg, OrderFact, OrderRequest, OrderSide, OrderType, TriggerBy
 from tradectl.domain.position import Protection, Side, coverage
 from tradectl.domain.snapshot import Snapshot
@@ -117,15 +118,20 @@ def test_a_position_covered_in_part_gets_the_missing_part(desk):
     assert cover(desk) is Protection.COVERED
     assert sent(desk, Purpose.STOP) == [("2", "98.8"), ("3", "99")]
     go(desk)
-    assert len(sent(desk, Purpose.STOP)) == 2, "run twice, it places once"
+    assert sent(desk, Purpose.STOP)[2:] == [("2", "99")], "what was looser than planned makes way"
+    for _ in range(3):
+        go(desk)
+    assert len(sent(desk, Purpose.STOP)) == 3, "and then it places no more"
+    assert sorted(text(order.qty) for order in desk.snapshot().orders if order.protective) == ["2", "3"]
 
 
 @pytest.mark.parametrize(("side", "expected"), [(OrderSide.BUY, "99"), (OrderSide.SELL, "101")])
-def test_a_position_that_nothing_of_ours_explains_gets_the_configured_distance(desk, side, expected):
-    fact = outsider(desk, side, "3")
+def test_a_position_that_nothing_of_ours_explains_gets_the_configured_distance_from_the_mark(desk, side, expected):
+    outsider(desk, side, "3")
+    mark = desk.snapshot().positions[0].mark_price
     done = go(desk)
     rounded = D(done.placed[SOL])
-    assert abs(rounded - fact.average_price * (D("0.99") if side is OrderSide.BUY else D("1.01"))) <= D("0.01")
+    assert abs(rounded - mark * (D("0.99") if side is OrderSide.BUY else D("1.01"))) <= D("0.01")
     assert abs(rounded - D(expected)) < D("0.05") and cover(desk) is Protection.COVERED
 
 
@@ -253,12 +259,16 @@ def test_a_stop_of_ours_left_behind_is_cancelled_and_others_orders_are_not_touch
     foreign = outsider(desk, OrderSide.SELL, "2", OrderType.STOP_MARKET, trigger_price=D(95), reduce_only=True)
     limit = outsider(desk, OrderSide.BUY, "2", OrderType.LIMIT, price=D(90))
     ours = next(order for order in desk.snapshot().orders if order.client_id and order.client_id.startswith("tdc."))
-    go(desk, replace(desk.snapshot(), positions=()))  # as a venue shows it whose position went before its stops
-    left = {order.order_id for order in desk.snapshot().orders}
-    assert ours.order_id not in left and {foreign.order_id, limit.order_id} <= left
+    before = desk.snapshot()
+    go(desk, replace(before, positions=()))  # a list that came back empty: the books know better
+    assert [one for one in desk.intents() if one.purpose is Purpose.CANCEL] == []
+    outsider(desk, OrderSide.SELL, "2", OrderType.MARKET, reduce_only=True)
+    desk.run(ingest(desk.db, desk.bot.venue, "USDT"))
+    go(desk, replace(desk.snapshot(), orders=before.orders))  # a venue whose position went before its stops
     cancels = [one for one in desk.intents() if one.purpose is Purpose.CANCEL]
-    assert [one.cancels_order_id for one in cancels] == [ours.order_id]
-    assert cancels[0].state is IntentState.CONFIRMED
+    asked = {one.cancels_order_id for one in cancels}
+    assert ours.order_id in asked and foreign.order_id not in asked and limit.order_id not in asked
+    assert limit.order_id in {order.order_id for order in desk.snapshot().orders}
 
 
 def test_another_stores_stop_is_left_alone(desk):

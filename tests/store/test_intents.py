@@ -59,7 +59,7 @@ def test_what_is_read_back_is_what_was_recorded(db: Database, draft) -> None:
     for name in ("symbol", "purpose", "side", "type", "qty", "stop", "target", "trigger_price", "cancels_order_id"):
         assert getattr(intent, name) == getattr(draft, name)
     assert (intent.created_ms, intent.expires_ms, intent.epoch, intent.actor) == (10, 5_010, 1, "bot")
-    row = journal.latest(db.conn, 1)[0]
+    row = journal.latest(db.conn, 1, kind="intent")[0]
     assert (row.kind, row.subject, row.body["number"]) == ("intent", intent.client_id, intent.number)
 
 
@@ -87,7 +87,7 @@ def test_every_pair_of_states_is_allowed_only_by_the_table(
             moved = intents.advance(conn, number, after, at_ms=30, order_id="o-1", detail="as the venue says")
         assert (moved.state, moved.updated_ms, moved.order_id) == (after, 30, "o-1")
         assert moved.detail == "as the venue says"
-        body = journal.latest(db.conn, 1)[0].body
+        body = journal.latest(db.conn, 1, kind="outcome")[0].body
         assert body["sentence"] == sentences[before, after]
         assert (body["from"], body["to"]) == (before.value, after.value)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from itertools import pairwise
 
 from tradectl.config.nearest import key_of
 from tradectl.config.place import Fault, Place
@@ -66,6 +67,13 @@ def _targets(config: Config, places: Mapping[Path, Place]) -> Iterator[Fault]:
         yield Fault(
             place, f"exits.targets close {total} of a position", "more than all of it", "make the sum 1 or less"
         )
+    targets, place = config.exits.targets, places.get(("exits", "targets"))
+    if len(targets) > 2:
+        yield Fault(place, f"exits.targets has {len(targets)} targets", "two are placed at most", "leave two")
+    for first, second in pairwise(targets):
+        if second.distance_r <= first.distance_r:
+            what = f"exits.targets: {second.distance_r} R after {first.distance_r} R"
+            yield Fault(place, what, "the nearest target comes first", "put them in the order they are reached")
 
 
 def _instruments(config: Config, places: Mapping[Path, Place]) -> Iterator[Fault]:

@@ -35,7 +35,7 @@ class Engine(Section):
         available=False,
     )
     reconcile_seconds: int = knob(
-        120, "seconds", "time between two reconciliations", step="engine: reconcile", low=1, high=86400, available=False
+        120, "seconds", "time between two reconciliations", step="engine: reconcile", low=1, high=86400
     )
     closed_trades_seconds: int = knob(
         300,
@@ -112,7 +112,12 @@ class Execution(Section):
         high=60,
     )
     symbol_spacing_ms: int = knob(
-        500, "ms", "pause between the orders of a split entry", step="execution", low=0, high=60000
+        500,
+        "ms",
+        "pause between two orders of one symbol; protective ones never wait",
+        step="execution",
+        low=0,
+        high=60000,
     )
 
 

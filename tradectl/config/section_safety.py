@@ -27,8 +27,11 @@ class Protection(Section):
     on_unprotectable: Literal["close", "halt"] = _protection(
         "close", "choice", "our own position that cannot be given a stop: close it, or halt"
     )
-    unexplained: Literal["protect", "report"] = _protection(
-        "protect", "choice", "positions that nothing of ours explains: place a stop, or only report"
+    unexplained: Literal["protect", "report"] = knob(
+        "protect",
+        "choice",
+        "positions that nothing of ours explains: place a stop measured from the mark, or only report",
+        step="execution: protect, reconcile",
     )
 
 

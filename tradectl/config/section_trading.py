@@ -257,23 +257,24 @@ class Target(Section):
 
 class Exits(Section):
     targets: tuple[Target, ...] = knob(
-        (), "list", "targets in order; none is one target at perps.takeProfitPct", step="exit_plan", available=False
+        (),
+        "list",
+        "targets in order, the nearest first, two at most; none is one target at perps.takeProfitPct",
+        step="exit_plan",
     )
     break_even_after_tp1: bool = knob(
         True,
         "switch",
-        "after the first target the stop moves to entry with fees",
+        "after the first of several targets the stop moves to entry with fees",
         step="position management",
-        available=False,
     )
     trailing_activation_atr_min: Decimal = knob(
         D(0),
-        "multiple",
-        "profit in ATRs at which trailing begins; 0 is off",
+        "fraction",
+        "ATR, of the price, from which the stop trails once the first target is hit; 0 is off",
         step="position management",
         low=0,
-        high=100,
-        available=False,
+        high=1,
     )
     trailing_atr_multiple: Decimal = knob(
         D("2.0"),
@@ -282,5 +283,4 @@ class Exits(Section):
         step="position management",
         above=0,
         high=100,
-        available=False,
     )

@@ -12,6 +12,13 @@ from tradectl.domain.order import OrderSide
 class FillKind(StrEnum):
     TRADE = "trade"
     LIQUIDATION = "liquidation"
+    SYNTHETIC = "synthetic"  # ours: stands in for fills that the venue has not shown yet, and makes way for them
+    ADJUSTMENT = "adjustment"  # ours: an operator took the venue's picture over the books
+
+    @property
+    def invented(self) -> bool:
+        """True for what we wrote ourselves; the venue knows nothing of it."""
+        return self in (FillKind.SYNTHETIC, FillKind.ADJUSTMENT)
 
 
 @dataclass(frozen=True, slots=True)

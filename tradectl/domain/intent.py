@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from tradectl.domain.instrument import Instrument
-from tradectl.domain.order import BracketLeg, OrderRequest, OrderSide, OrderType, TriggerBy
+from tradectl.domain.order import BracketLeg, OrderRequest, OrderSide, OrderStatus, OrderType, TriggerBy
 from tradectl.domain.position import Side
 from tradectl.domain.signal import Sized
 
@@ -23,6 +23,7 @@ class Purpose(StrEnum):
     EXIT = "exit"
     CLOSE = "close"  # an operator's
     CANCEL = "cancel"
+    AMEND = "amend"  # of an order's trigger or size, in place
 
     @property
     def code(self) -> str:
@@ -41,6 +42,7 @@ _CODES = {
     Purpose.EXIT: "ex",
     Purpose.CLOSE: "cl",
     Purpose.CANCEL: "ca",
+    Purpose.AMEND: "am",
 }
 _PURPOSES = {code: purpose for purpose, code in _CODES.items()}
 
@@ -74,14 +76,19 @@ INTENT_TRANSITIONS: tuple[tuple[IntentState, IntentState, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ClientId:
-    """prefix.storetag.purpose.number, at most 36 characters of [.A-Z:/a-z0-9_-]."""
+    """prefix.storetag.purpose.number, at most 36 characters of [.A-Z:/a-z0-9_-].
+
+    emergency: given while the store could not be written; its numbers ('e…') are apart from those of the store.
+    """
 
     store_tag: str
     purpose: Purpose
     number: int
+    emergency: bool = False
 
     def __str__(self) -> str:
-        return f"{CLIENT_ID_PREFIX}.{self.store_tag}.{self.purpose.code}.{self.number}"
+        apart = "e" if self.emergency else ""
+        return f"{CLIENT_ID_PREFIX}.{self.store_tag}.{self.purpose.code}.{apart}{self.number}"
 
     @classmethod
     def parse(cls, text: str | None) -> ClientId | None:
@@ -89,9 +96,12 @@ class ClientId:
         if not text:
             return None
         parts = text.split(".")
-        if len(parts) != 4 or parts[0] != CLIENT_ID_PREFIX or parts[2] not in _PURPOSES or not parts[3].isdecimal():
+        if len(parts) != 4 or parts[0] != CLIENT_ID_PREFIX or parts[2] not in _PURPOSES:
             return None
-        return cls(parts[1], _PURPOSES[parts[2]], int(parts[3]))
+        number = parts[3].removeprefix("e")
+        if not (number.isascii() and number.isdecimal()):
+            return None
+        return cls(parts[1], _PURPOSES[parts[2]], int(number), emergency=number != parts[3])
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +127,12 @@ class IntentDraft:
     stop: BracketLeg | None = None
     target: BracketLeg | None = None
     cancels_order_id: str | None = None
+    held: Decimal | None = None  # the size of the position that it reduces, as last seen
 
     def __post_init__(self) -> None:
-        if self.purpose is Purpose.CANCEL:
+        if self.purpose in (Purpose.CANCEL, Purpose.AMEND):
             if not self.cancels_order_id:
-                raise ValueError("a cancel names the order it cancels")
+                raise ValueError(f"a {self.purpose.value} names the order it is about")
             return
         if self.qty is not None and self.qty <= 0:
             raise ValueError(f"quantity must be above zero, got {self.qty}")
@@ -135,6 +146,8 @@ class IntentDraft:
             return
         if not (self.reduce_only or self.close_position):
             raise ValueError(f"a {self.purpose} order must be reduce-only")
+        if self.held is not None and self.qty is not None and self.qty > self.held:
+            raise ValueError(f"a {self.purpose} order of {self.qty} is larger than the position of {self.held}")
         if self.purpose is Purpose.STOP and (self.type is not OrderType.STOP_MARKET or self.trigger_price is None):
             raise ValueError("a protective stop is a stop-market with a trigger")
         if self.purpose in (Purpose.EXIT, Purpose.CLOSE) and self.type is not OrderType.MARKET:
@@ -146,10 +159,10 @@ class IntentDraft:
             raise ValueError("a take-profit is a reduce-only limit or the venue's own target order")
 
 
-def entry_drafts(sized: Sized, trigger_by: TriggerBy) -> tuple[IntentDraft, ...]:
-    """The entry as one market order per slice, each with its stop (and target) attached."""
-    stop = BracketLeg(sized.stop_price, trigger_by)
-    target = BracketLeg(sized.target_price, trigger_by) if sized.target_price is not None else None
+def entry_drafts(sized: Sized, trigger_by: TriggerBy, *, attached: bool = True) -> tuple[IntentDraft, ...]:
+    """The entry as one market order per slice, each with its stop (and target) attached where the venue does that."""
+    stop = BracketLeg(sized.stop_price, trigger_by) if attached else None
+    target = BracketLeg(sized.target_price, trigger_by) if attached and sized.target_price is not None else None
     return tuple(
         IntentDraft(
             symbol=sized.admitted.signal.symbol,
@@ -167,8 +180,10 @@ def entry_drafts(sized: Sized, trigger_by: TriggerBy) -> tuple[IntentDraft, ...]
     )
 
 
-def exit_draft(symbol: str, side: Side, qty: Decimal, reason: str, *, operator: bool = False) -> IntentDraft:
-    """A reduce-only market order for `qty` of a position on `side`."""
+def exit_draft(
+    symbol: str, side: Side, qty: Decimal, reason: str, *, operator: bool = False, held: Decimal | None = None
+) -> IntentDraft:
+    """A reduce-only market order for `qty` of a position on `side`, of which `held` was last seen."""
     return IntentDraft(
         symbol=symbol,
         purpose=Purpose.CLOSE if operator else Purpose.EXIT,
@@ -176,13 +191,14 @@ def exit_draft(symbol: str, side: Side, qty: Decimal, reason: str, *, operator: 
         type=OrderType.MARKET,
         qty=qty,
         reason=reason,
+        held=held,
     )
 
 
 def exit_drafts(symbol: str, side: Side, qty: Decimal, instrument: Instrument, reason: str) -> tuple[IntentDraft, ...]:
-    """The whole of `qty` as exits that the venue takes: split at its largest market order."""
+    """The whole of a position of `qty` as exits that the venue takes: split at its largest market order."""
     slices = instrument.market_slices(qty) or (qty,)
-    return tuple(exit_draft(symbol, side, part, reason) for part in slices)
+    return tuple(exit_draft(symbol, side, part, reason, held=qty) for part in slices)
 
 
 def stop_drafts(
@@ -193,14 +209,23 @@ def stop_drafts(
     trigger_by: TriggerBy,
     instrument: Instrument,
     reason: str,
+    *,
+    held: Decimal | None = None,
 ) -> tuple[IntentDraft, ...]:
     """Stops that cover `qty` together: split at the venue's largest market order, which each becomes when it fires."""
     slices = instrument.market_slices(qty) or (qty,)
-    return tuple(stop_draft(symbol, side, part, trigger_price, trigger_by, reason) for part in slices)
+    return tuple(stop_draft(symbol, side, part, trigger_price, trigger_by, reason, held=held) for part in slices)
 
 
 def stop_draft(
-    symbol: str, side: Side, qty: Decimal, trigger_price: Decimal, trigger_by: TriggerBy, reason: str
+    symbol: str,
+    side: Side,
+    qty: Decimal,
+    trigger_price: Decimal,
+    trigger_by: TriggerBy,
+    reason: str,
+    *,
+    held: Decimal | None = None,
 ) -> IntentDraft:
     """A reduce-only stop-market covering `qty` of a position on `side`."""
     return IntentDraft(
@@ -212,6 +237,23 @@ def stop_draft(
         reason=reason,
         trigger_price=trigger_price,
         trigger_by=trigger_by,
+        held=held,
+    )
+
+
+def target_draft(
+    symbol: str, side: Side, name: str, qty: Decimal, price: Decimal, reason: str, *, held: Decimal | None = None
+) -> IntentDraft:
+    """A take-profit ('tp1', 'tp2') of a position on `side`: a reduce-only limit."""
+    return IntentDraft(
+        symbol=symbol,
+        purpose=Purpose(name),
+        side=side.closing,
+        type=OrderType.LIMIT,
+        qty=qty,
+        reason=reason,
+        price=price,
+        held=held,
     )
 
 
@@ -257,6 +299,8 @@ class Intent:
     detail: str = ""  # the venue's words, or why it is in this state
     updated_ms: int = 0
     searches: int = 0  # complete searches that did not find it, after it expired
+    ended: OrderStatus | None = None  # how its order ended, as far as that is known; None: it may stand
+    filled: Decimal | None = None  # of its order, as last heard
 
     def request(self) -> OrderRequest:
         return OrderRequest(

@@ -86,7 +86,7 @@ def book_fill(trade: OpenTrade | None, fill: Fill, next_number: int) -> Booked:
         side = Side.LONG if fill.signed_qty > 0 else Side.SHORT
         trade = OpenTrade(next_number, fill.symbol, side, fill.at_ms, Lot())
         return Booked(_increase(trade, fill, fill.qty, fill.fee), None, ZERO)
-    if (trade.lot.qty > 0) == (fill.signed_qty > 0):
+    if trade.lot.flat or (trade.lot.qty > 0) == (fill.signed_qty > 0):
         return Booked(_increase(trade, fill, fill.qty, fill.fee), None, ZERO)
     closing = min(fill.qty, abs(trade.lot.qty))
     fee = fill.fee if closing == fill.qty else divide(fill.fee * closing, fill.qty)
@@ -109,6 +109,17 @@ def book_fill(trade: OpenTrade | None, fill: Fill, next_number: int) -> Booked:
     side = Side.LONG if sign > 0 else Side.SHORT
     fresh = OpenTrade(next_number, fill.symbol, side, fill.at_ms, Lot())
     return Booked(_increase(fresh, fill, rest, fill.fee - fee), closed, realised)
+
+
+def without(trade: OpenTrade, qty: Decimal, price: Decimal) -> OpenTrade:
+    """The trade as if `qty` of what opened it had not filled at `price`: a fill that stood in for others makes way."""
+    signed = qty * trade.side.sign
+    return replace(
+        trade,
+        lot=Lot(trade.lot.qty - signed, trade.lot.cost - signed * price),
+        entry_qty=trade.entry_qty - qty,
+        entry_cost=trade.entry_cost - qty * price,
+    )
 
 
 def book_funding(trade: OpenTrade, funding: Funding) -> OpenTrade:

@@ -118,33 +118,37 @@ class Coverage:
     why: str = ""  # why stops that are there do not count; '' when all of them do
 
 
+def protective_stops(position: PositionFact, orders: Iterable[OrderFact]) -> tuple[list[OrderFact], list[OrderFact]]:
+    """(stops that cover, stops beyond liquidation): open, reduce-only or close-position, on the closing side."""
+    inside: list[OrderFact] = []
+    beyond: list[OrderFact] = []
+    for order in orders:
+        if (
+            order.symbol == position.symbol
+            and order.protective
+            and order.status.open
+            and order.side is position.side.closing
+            and order.trigger_price is not None
+        ):
+            (inside if position.inside_liquidation(order.trigger_price) else beyond).append(order)
+    return inside, beyond
+
+
+def covers(order: OrderFact, position: PositionFact) -> Decimal:
+    """How much of the position one stop covers, whatever the others do."""
+    return abs(position.qty) if order.close_position else order.remaining_qty
+
+
 def coverage(position: PositionFact, orders: Iterable[OrderFact]) -> Coverage:
     """Coverage of a position by the venue's own open orders: on its closing side, inside its liquidation price."""
-    resting = [
-        order
-        for order in orders
-        if order.symbol == position.symbol
-        and order.protective
-        and order.status.open
-        and order.side is position.side.closing
-        and order.trigger_price is not None
-    ]
-    beyond = tuple(
-        order
-        for order in resting
-        if order.trigger_price is not None and not position.inside_liquidation(order.trigger_price)
-    )
-    stops = [order for order in resting if order not in beyond]
+    stops, beyond = protective_stops(position, orders)
     size = abs(position.qty)
-    covered = ZERO
-    for order in stops:
-        covered += size if order.close_position else order.remaining_qty
-    covered = min(covered, size)
+    covered = min(sum((covers(order, position) for order in stops), ZERO), size)
     prices = [order.trigger_price for order in stops if order.trigger_price is not None]
     nearest = (max(prices) if position.qty > 0 else min(prices)) if prices else None
     protection = Protection.NAKED if covered == 0 else Protection.COVERED if covered >= size else Protection.SHORT
     stop_ids = tuple(order.order_id for order in stops)
-    return Coverage(protection, covered, nearest, stop_ids, beyond, _why(position, beyond))
+    return Coverage(protection, covered, nearest, stop_ids, tuple(beyond), _why(position, tuple(beyond)))
 
 
 def _why(position: PositionFact, beyond: tuple[OrderFact, ...]) -> str:

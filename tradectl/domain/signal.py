@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tradectl.domain.instrument import Instrument
+from tradectl.domain.lifecycle import Target
+from tradectl.domain.money import ONE
 from tradectl.domain.position import Side
 from tradectl.domain.tags import Tag
 
@@ -92,6 +94,14 @@ class Sized:
     risk_amount: Decimal  # loss at the stop, quote currency, fees apart
     caps: tuple[Cap, ...]
     verdicts: tuple[Verdict, ...]  # the pipeline's and the sizing gates', in order
+    targets: tuple[Target, ...] = ()  # placed as orders of their own; then `target_price` is None
+
+    @property
+    def planned_targets(self) -> tuple[Target, ...]:
+        """Every target of the position to come, the attached one included."""
+        if self.targets or self.target_price is None:
+            return self.targets
+        return (Target("tp1", self.target_price, ONE),)
 
 
 @dataclass(frozen=True, slots=True)

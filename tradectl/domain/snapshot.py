@@ -9,6 +9,8 @@ from tradectl.domain.money import ZERO, divide
 from tradectl.domain.order import OrderFact
 from tradectl.domain.position import PositionFact
 
+_SLACK = Decimal("0.02")  # margins follow the mark on some venues, and their parts are read at different moments
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -43,6 +45,7 @@ class Snapshot:
 
     A read that failed or was incomplete never becomes a Snapshot (promise 4): it raises VenueUnreachable.
     `event_seq` is the venue's last account event at the time of the read; fills up to it belong to this picture.
+    `doubts`: what a list had to be completed or corrected by; such a picture is good for protection, not for entries.
     """
 
     at_ms: int  # the venue's clock
@@ -50,6 +53,24 @@ class Snapshot:
     positions: tuple[PositionFact, ...]
     orders: tuple[OrderFact, ...]
     event_seq: int
+    doubts: tuple[str, ...] = ()
+
+    def contradiction(self) -> str:
+        """Why the parts of this picture cannot be of one account at one moment; '' when they can.
+
+        Margin that is set aside belongs to a position or to an order that could open one: where the account carries
+        more than is listed, a list came back empty or cut.
+        """
+        carried = self.account.initial_margin
+        held = sum((position.initial_margin for position in self.positions), ZERO)
+        slack = max(carried, held) * _SLACK
+        if not self.positions and (self.account.maintenance_margin or self.account.unrealised):
+            return "no position is listed, and the account carries the maintenance margin or P&L of one"
+        if held - carried > slack:
+            return f"the positions listed hold {held:.2f} of margin, the account {carried:.2f}"
+        if carried - held > slack and not any(order.can_add_exposure for order in self.orders):
+            return f"the account holds {carried:.2f} of margin, the positions and orders listed only {held:.2f}"
+        return ""
 
     @property
     def equity(self) -> Decimal:

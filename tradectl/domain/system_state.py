@@ -21,6 +21,7 @@ class LatchName(StrEnum):
     KILL_SWITCH = "kill_switch"
     PAUSE = "pause"
     UNKNOWN_ORDER = "unknown_order"  # scope: the symbol
+    RECONCILE = "reconcile"  # scope: the symbol, or the account
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ LATCH_RULES: dict[LatchName, LatchRule] = {
     LatchName.PAUSE: LatchRule(SystemState.PAUSED, "no entries; everything else goes on", "tradectl resume"),
     LatchName.UNKNOWN_ORDER: LatchRule(
         None, "no entries on this symbol", "the bot, once the venue has shown what became of the order"
+    ),
+    LatchName.RECONCILE: LatchRule(
+        None,
+        "no entries there: venue and books do not agree",
+        "the finding gone, or tradectl reconcile --adopt SYMBOL --apply",
     ),
 }
 

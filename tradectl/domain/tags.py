@@ -32,6 +32,14 @@ class Tag(StrEnum):
     SAFETY_UNKNOWN_ORDER = "SAFETY_UNKNOWN_ORDER"
     SAFETY_ORDER_REJECTED = "SAFETY_ORDER_REJECTED"
     SAFETY_EXECUTION_ERROR = "SAFETY_EXECUTION_ERROR"
+    RECON_PHANTOM = "RECON_PHANTOM"
+    RECON_ORPHAN = "RECON_ORPHAN"
+    RECON_PENDING_ADOPTED = "RECON_PENDING_ADOPTED"
+    RECON_EXPLAINED = "RECON_EXPLAINED"
+    RECON_DRIFT = "RECON_DRIFT"
+    RECON_CONFLICT = "RECON_CONFLICT"
+    RECON_STRAY = "RECON_STRAY"
+    RECON_FOREIGN = "RECON_FOREIGN"
     SIGNAL_REJECTED_SPREAD = "SIGNAL_REJECTED_SPREAD"
     SIGNAL = "SIGNAL"  # a strategy's opinion, or why it has none (DEBUG)
     ENTRY = "ENTRY"
@@ -47,7 +55,7 @@ class Tag(StrEnum):
     @property
     def level(self) -> int:
         """The level it is logged at unless the line says otherwise."""
-        return _LEVELS.get(self, logging.WARNING if self.name.startswith("SAFETY_") else logging.INFO)
+        return _LEVELS.get(self, logging.WARNING if self.name.startswith(("SAFETY_", "RECON_")) else logging.INFO)
 
     @property
     def safety(self) -> bool:
@@ -64,6 +72,8 @@ _LEVELS = {
     Tag.SAFETY_STOP_PLACED: logging.INFO,
     Tag.SAFETY_STOP_PRESERVED: logging.INFO,
     Tag.SAFETY_EXECUTION_ERROR: logging.ERROR,
+    Tag.RECON_EXPLAINED: logging.INFO,
+    Tag.RECON_FOREIGN: logging.INFO,
     Tag.SIGNAL: logging.DEBUG,
     Tag.CYCLE_SUMMARY_FAILED: logging.ERROR,
 }

@@ -31,9 +31,7 @@ async def enter(bot: Bot, sized: Sized) -> Decision:
     if problem:
         return _decision(sized, "not_sent", "leverage", problem)
     sent: list[Submitted] = []
-    for index, draft in enumerate(entry_drafts(sized, bot.protection.trigger_by)):
-        if index:
-            await bot.clock.sleep(bot.config.execution.symbol_spacing_ms / 1000)
+    for draft in entry_drafts(sized, bot.protection.trigger_by):
         try:
             sent.append(await bot.door.submit(draft))
         except EntryRefused as refusal:

@@ -20,6 +20,8 @@ from tradectl.engine.bot import Bot
 from tradectl.engine.ending import insist
 from tradectl.engine.ground import Ground
 from tradectl.errors import NotAvailable, StoreBusy, StoreMismatch, StoreUnwritable
+from tradectl.execution.exits import ExitRules
+from tradectl.execution.observe import Evident, StoreEvidence
 from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor
@@ -252,7 +254,8 @@ def _traded(config: Config, ground: Ground, options: RunOptions) -> Config:
 def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
     clock = ground.clock
     pace = Pace(config.perps.max_requests_per_second, config.perps.max_requests_per_minute, ground.pace_clock)
-    venue = PacedVenue(ground.venue, pace, clock, [float(s) for s in config.execution.read_backoff_seconds])
+    paced = PacedVenue(ground.venue, pace, clock, [float(s) for s in config.execution.read_backoff_seconds])
+    venue = Evident(paced, StoreEvidence(db))
     door = Door(
         db,
         venue,
@@ -260,6 +263,7 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
         epoch=epoch,
         actor="bot",
         recv_window_ms=config.venue.recv_window_ms,
+        spacing_ms=config.execution.symbol_spacing_ms,
         turn=pace.turn,
     )
     trigger_by = TriggerBy(config.perps.trigger_by)
@@ -267,6 +271,7 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
         config=config,
         db=db,
         venue=venue,
+        pace=pace,
         clock=clock,
         door=door,
         strategy=make(config),
@@ -283,7 +288,18 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
             recv_window_ms=config.venue.recv_window_ms,
         ),
         protection=ProtectionRules(
-            config.perps.stop_loss_pct, trigger_by, db.identity.store_tag, config.venue.max_clock_skew_ms
+            config.perps.stop_loss_pct,
+            trigger_by,
+            db.identity.store_tag,
+            config.venue.max_clock_skew_ms,
+            unexplained=config.safety.protection.unexplained == "protect",
+        ),
+        exits=ExitRules(
+            store_tag=db.identity.store_tag,
+            break_even=config.exits.break_even_after_tp1,
+            trailing_atr_min=config.exits.trailing_activation_atr_min,
+            trailing_multiple=config.exits.trailing_atr_multiple,
+            taker_fee=config.sim.taker_fee,
         ),
     )
 

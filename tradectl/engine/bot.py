@@ -10,12 +10,14 @@ from tradectl.alerts.log_sink import LogSink
 from tradectl.config.schema import Config
 from tradectl.domain.instrument import Instrument
 from tradectl.domain.ports import Clock
+from tradectl.execution.exits import ExitRules
+from tradectl.execution.observe import Evident
 from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor
 from tradectl.store.database import Database
 from tradectl.strategy import Strategy
-from tradectl.venue.paced import PacedVenue
+from tradectl.venue.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,14 @@ class Memory:
     """What the process remembers between cycles. Nothing in it is needed for safety: all of that is in the store."""
 
     cursor: int = 0  # the last account event ingested, as the store had it at start-up
+    settled_seq: int = -1  # up to here, books and venue have been seen to agree
+    differing: Mapping[str, str] = field(default_factory=dict)  # where they did not, when last compared
+    reconciled_ms: int | None = None  # when both sides were last compared in full
+    findings: frozenset[tuple[str, str, str]] = frozenset()  # what was found then, so that each is said once
+    skipped: dict[tuple[str, str], str] = field(default_factory=dict)  # (symbol, target) → why it was not placed
     last_ingest_ms: int | None = None
     recovered: bool = False
     recovery_reason: str = "start-up has not finished"
-    clock_skew_ms: int = 0
     said_ms: dict[tuple[str, str], int] = field(default_factory=dict)  # (symbol, gate) → when last said
     standing: dict[str, str] = field(default_factory=dict)  # symbol → gate that refused it in the last cycle
     system_state: str = ""
@@ -54,7 +60,8 @@ class Memory:
 class Bot:
     config: Config
     db: Database
-    venue: PacedVenue
+    venue: Evident
+    pace: Pace
     clock: Clock
     door: Door
     strategy: Strategy
@@ -63,5 +70,6 @@ class Bot:
     epoch: int
     alerts: LogSink
     protection: ProtectionRules
+    exits: ExitRules
     emergency: EmergencyDoor
     memory: Memory = field(default_factory=Memory)

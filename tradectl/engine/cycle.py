@@ -1,11 +1,13 @@
 """One cycle, the whole flow on one page: read the world once, decide, act, record.
 
-    observe → ingest → resolve doubts → protect → (per symbol) gates → signal → gates → size → intent → venue → record
+    observe → ingest → resolve doubts → reconcile → protect → manage what is open
+            → (per symbol) gates → signal → gates → size → intent → venue → record
 
-Refusals block entries only: protection, early exits, ingestion and the resolving of doubts run in every cycle and in
-every state that permits them. The world is read into one frozen snapshot; after an entry or an exit of our own it is
-read again, so that the cycle ends knowing that the position has its stop. An error in our own thinking about a symbol
-is that symbol's decision record, and the others go on; errors of acting, and of what all symbols share, end the cycle.
+Refusals block entries only: protection, managing what is open, early exits, ingestion and the resolving of doubts run
+in every cycle and in every state that permits them. The world is read into one frozen snapshot; after an entry or an
+exit of our own it is read again, so that the cycle ends knowing that the position has its stop. An error in our own
+thinking about a symbol is that symbol's decision record, and the others go on; errors of acting, and of what all
+symbols share, end the cycle.
 """
 
 from __future__ import annotations
@@ -14,16 +16,17 @@ import asyncio
 
 from tradectl.domain.signal import Decision, NoSignal, Signal, Sized, SymbolRefusal
 from tradectl.domain.snapshot import Snapshot
-from tradectl.engine import acting, market, record, state, telling
+from tradectl.engine import acting, managing, market, reconciling, record, state, telling
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.errors import Busy
-from tradectl.execution.observe import observe
+from tradectl.execution.admission import EXIT_IN_DOUBT
 from tradectl.execution.protect import protect
 from tradectl.execution.resolve import resolve
-from tradectl.execution.submit import EXIT_IN_DOUBT
 from tradectl.risk import pipeline
 from tradectl.risk.context import AccountContext, with_pending
+
+_ACTED = ("entered", "exit", "unknown", "not_filled")
 
 
 async def run_cycle(bot: Bot, number: int) -> CycleReport:
@@ -31,13 +34,17 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
     started_ms = bot.clock.wall_ms()
 
     # 1. The world, once; and everything the venue booked since the last look.
-    snapshot, ingested = await state.take_in(bot, await observe(bot.venue))
+    snapshot, ingested = await state.take_in(bot, await bot.venue.snapshot())
     report = CycleReport(number, snapshot, snapshot.equity, ingested=[ingested])
 
-    # 2. Orders in doubt are asked about, and every position is covered, whatever else is forbidden.
+    # 2. Orders in doubt are asked about, venue and books are compared in full where that is due, and every position is
+    #    covered, whatever else is forbidden.
     skew_ms = bot.config.venue.max_clock_skew_ms
     asked = await resolve(bot.db, bot.venue, bot.clock, max_skew_ms=skew_ms, epoch=bot.epoch)
-    if any(one.resolved for one in asked):  # what was found may have arrived after the account was read
+    moved = any(one.resolved for one in asked)  # what was found may have arrived after the account was read
+    if reconciling.due(bot):
+        moved = bool((await reconciling.reconcile(bot, snapshot)).actions) or moved
+    if moved:
         snapshot, books = await _look_again(bot, report)
     else:
         books = state.load_books(bot, snapshot)
@@ -51,8 +58,10 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
     account = state.account_context(bot, snapshot, books)
     report.system_state = telling.system_state(bot, account)
 
-    # 4. Each symbol: market data concurrently, decisions one after another so that each counts against the limits.
+    # 4. Each symbol: market data concurrently; what is open is managed; then decisions, one after another so that each
+    #    counts against the limits.
     views = await asyncio.gather(*(_look(bot, account, books, symbol) for symbol in bot.symbols))
+    managed = await managing.manage(bot, snapshot, books, account, views)
     decided: list[market.View] = []
     for view in views:
         if isinstance(view, Decision):
@@ -67,7 +76,9 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
 
     # 5. After an order of our own: look again, take in its fills, and see its stop. Also after one that was confirmed
     #    without a fill: that nothing is held is for the venue to show.
-    if any(decision.outcome in ("entered", "exit", "unknown", "not_filled") for decision in report.decisions):
+    if managed.changed or any(
+        decision.outcome in ("entered", "exit", "unknown", "not_filled") for decision in report.decisions
+    ):
         snapshot, books = await _look_again(bot, report)
         await protect(
             bot.db, bot.door, snapshot, books.open_trades, dict(bot.instruments), bot.protection, bot.clock.now_ms()
@@ -75,7 +86,7 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
 
     # 6. One transaction for what the cycle leaves behind, then its line.
     report.snapshot = snapshot
-    report.throttled_ms = bot.venue.pace.take_throttled_ms()
+    report.throttled_ms = bot.pace.take_throttled_ms()
     report.duration_ms = bot.clock.wall_ms() - started_ms
     record.save(bot, report, books, decided)
     telling.summary(bot, report)
@@ -133,7 +144,7 @@ def _think(bot: Bot, view: market.View, report: CycleReport) -> Decision | NoSig
 
 
 async def _look_again(bot: Bot, report: CycleReport) -> tuple[Snapshot, state.Books]:
-    snapshot, ingested = await state.take_in(bot, await observe(bot.venue))
+    snapshot, ingested = await state.take_in(bot, await bot.venue.snapshot())
     report.ingested.append(ingested)
     report.snapshot = snapshot
     return snapshot, state.load_books(bot, snapshot)

@@ -45,7 +45,8 @@ async def look(bot: Bot, account: AccountContext, books: Books, symbol: str) -> 
     """
     verdicts = pipeline.before_data(account, symbol)
     holds = account.snapshot.position(symbol) is not None
-    if pipeline.refused(verdicts) and not (holds and bot.config.perps.early_exit_on_cross):
+    needed = bot.config.perps.early_exit_on_cross or bot.exits.trailing_atr_min > 0  # candles, by what is held
+    if pipeline.refused(verdicts) and not (holds and needed):
         return View(symbol, verdicts, holds=holds)
     limit = pipeline.candles_needed(bot.config, bot.strategy.needs)
     try:
@@ -64,6 +65,6 @@ async def look(bot: Bot, account: AccountContext, books: Books, symbol: str) -> 
         ticker,
         processed_open_ms=books.processed.get(symbol),
         local_open=symbol in books.open_trades,
-        clock_skew_ms=bot.memory.clock_skew_ms,
+        clock_skew_ms=bot.clock.skew_ms(),
     )
     return View(symbol, verdicts, ctx, pipeline.with_data(ctx), holds)

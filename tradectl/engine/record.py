@@ -17,7 +17,7 @@ from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.engine.market import View
 from tradectl.errors import Busy, StoreUnwritable
-from tradectl.store import cycles, decisions, journal, lease, ledger, limits, outbox, risk, views
+from tradectl.store import cycles, decisions, intents, journal, lease, ledger, limits, outbox, risk, views
 from tradectl.store.connection import Connection
 
 _log = logs.get("engine.record")
@@ -29,6 +29,8 @@ def save(bot: Bot, report: CycleReport, books: state.Books, looked: Iterable[Vie
     at_ms, wall_ms = report.snapshot.at_ms, bot.clock.wall_ms()
     with bot.db.transaction() as conn:
         lease.heartbeat(conn, bot.epoch, wall_ms)
+        for order in bot.venue.take_ended():
+            intents.note_order(conn, order, at_ms)
         counters = _save_risk(bot, conn, report)
         for view in looked:
             if view.new_candle_ms is not None:

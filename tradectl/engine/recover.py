@@ -1,6 +1,6 @@
 """Start-up is recovery (promise 10): until every source was read and the books agree, entries fail closed.
 
-In order: what was in flight is in doubt → the venue is asked about it → fills are taken in → books are compared.
+In order: what was in flight is in doubt → the venue is asked about it → fills are taken in → both sides are reconciled.
 Nothing destructive happens here; what cannot be explained is reported and blocks its symbol.
 """
 
@@ -11,10 +11,10 @@ from tradectl.domain.candle import utc_text
 from tradectl.domain.intent import Purpose
 from tradectl.domain.money import amount, text
 from tradectl.domain.tags import Tag
-from tradectl.engine import record, state, telling
+from tradectl.engine import record, state
 from tradectl.engine.bot import Bot
+from tradectl.engine.reconciling import reconcile
 from tradectl.errors import VenueUnreachable
-from tradectl.execution.observe import observe
 from tradectl.execution.protect import protect
 from tradectl.execution.resolve import adopt_doubt, resolve
 from tradectl.store import emergency, halt, intents, latches, ledger, risk
@@ -90,7 +90,7 @@ async def _settle_doubts(bot: Bot) -> None:
         doubtful = intents.in_doubt(conn)
     if not doubtful:
         return
-    snapshot, _ = await state.take_in(bot, await observe(bot.venue))
+    snapshot, _ = await state.take_in(bot, await bot.venue.snapshot())
     record.first_counters(bot, snapshot)
     trades = state.load_books(bot, snapshot).open_trades
     await protect(bot.db, bot.door, snapshot, trades, dict(bot.instruments), bot.protection, bot.clock.now_ms())
@@ -105,22 +105,22 @@ async def _settle_doubts(bot: Bot) -> None:
 async def recover(bot: Bot) -> bool:
     """One attempt to bring books and venue to agreement. True when every source was read; entries wait until then."""
     try:
-        skew_ms = await bot.venue.server_time_ms() - bot.clock.now_ms()
+        await bot.venue.server_time_ms()
         await _settle_doubts(bot)
-        snapshot, ingested = await state.take_in(bot, await observe(bot.venue))
+        snapshot, ingested = await state.take_in(bot, await bot.venue.snapshot())
+        record.first_counters(bot, snapshot)
+        if (await reconcile(bot, snapshot)).actions:
+            snapshot, more = await state.take_in(bot, await bot.venue.snapshot())
+            ingested = state.joined(ingested, more)
     except VenueUnreachable as error:
         bot.memory.recovery_reason = f"the venue could not be read: {error.what}"
         _log.emit(Tag.SAFETY_RECON_BLOCK, f"no entries until the venue was read: {error.what}")
         return False
-    bot.memory.clock_skew_ms = skew_ms
-    record.first_counters(bot, snapshot)
     books = state.load_books(bot, snapshot)
     for symbol, sentence in books.disagreements.items():
-        said = f"Reconciliation guard activated: {sentence}. New entries will be blocked until they agree."
-        _log.emit(Tag.SAFETY_RECON_BLOCK, said, symbol=symbol)
-        telling.alert(bot, Tag.SAFETY_RECON_BLOCK.value.lower(), symbol, said, {"symbol": symbol})
+        _log.emit(Tag.SAFETY_RECON_BLOCK, f"no entries on {symbol} until the books agree: {sentence}", symbol=symbol)
     for position in snapshot.positions:
-        if position.symbol not in books.disagreements:
+        if position.symbol in books.managed:
             _log.emit(
                 Tag.SAFETY_RECON_ADOPT,
                 f"Adopted existing position for {position.symbol} | Qty={text(abs(position.qty))} | "

@@ -9,18 +9,20 @@ from decimal import Decimal
 from tradectl.domain.candle import day_start_ms
 from tradectl.domain.intent import Intent, Purpose
 from tradectl.domain.ledger import OpenTrade
+from tradectl.domain.lifecycle import Managed, PositionState
 from tradectl.domain.money import ZERO, divide
 from tradectl.domain.risk_state import RiskState, first_state, observe_equity
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import Latch
 from tradectl.engine.bot import Bot
 from tradectl.execution.ingest import Ingested, ingest
-from tradectl.execution.observe import compare_books, observe
+from tradectl.execution.observe import compare_books
 from tradectl.risk.context import AccountContext, Costs
-from tradectl.store import cycles, halt, intents, latches, ledger, risk, session
+from tradectl.store import cycles, halt, intents, latches, ledger, positions, risk, session
 from tradectl.store.connection import Connection
 
 CATCH_UP_TRIES = 3
+OVERLAP = 1_000  # account events
 FRESH_DAY_MS = 60_000  # a first look this soon after midnight still shows midnight's equity
 
 
@@ -44,28 +46,44 @@ class Books:
     in_doubt: tuple[Intent, ...]
     doubtful_entries: tuple[Reserved, ...]
     disagreements: Mapping[str, str]
+    managed: Mapping[str, Managed]
     processed: Mapping[str, int]
     session: session.Session
 
 
 async def take_in(bot: Bot, snapshot: Snapshot) -> tuple[Snapshot, Ingested]:
-    """Ingests what the venue booked up to the snapshot, and reads the snapshot again when the books ran ahead of it."""
+    """Ingests what the venue booked up to the snapshot, and reads the snapshot again while the two do not agree.
+
+    The cursor moves with what was taken in and never with what a picture promises: a list of fills can lag behind.
+    """
+    memory = bot.memory
     due_ms = bot.config.engine.closed_trades_seconds * 1000
-    merged = Ingested(bot.memory.cursor)
-    for _ in range(CATCH_UP_TRIES):
-        cursor = bot.memory.cursor
-        last = bot.memory.last_ingest_ms
-        if snapshot.event_seq == cursor and last is not None and snapshot.at_ms - last < due_ms:
+    merged = Ingested(memory.cursor)
+    for attempt in range(CATCH_UP_TRIES):
+        last = memory.last_ingest_ms
+        if snapshot.event_seq <= memory.settled_seq and last is not None and snapshot.at_ms - last < due_ms:
             break
-        taken = await ingest(bot.db, bot.venue, bot.venue.currency, cursor)
-        bot.memory.last_ingest_ms = snapshot.at_ms
-        # Account events are some of the venue's events: up to the snapshot all of them are in now.
-        bot.memory.cursor = max(taken.cursor, snapshot.event_seq)
-        merged = _merge(merged, taken)
-        if bot.memory.cursor <= snapshot.event_seq:
+        # The last try reads over: a fill that came late into the list stands before the cursor.
+        after = memory.cursor if attempt + 1 < CATCH_UP_TRIES else max(memory.cursor - OVERLAP, 0)
+        taken = await ingest(bot.db, bot.venue, bot.venue.currency, after)
+        memory.last_ingest_ms = snapshot.at_ms
+        memory.cursor = max(memory.cursor, taken.cursor)
+        merged = joined(merged, taken)
+        differing = _differing(bot, snapshot)
+        if memory.cursor <= snapshot.event_seq and not differing:
+            memory.settled_seq = snapshot.event_seq
             break
-        snapshot = await observe(bot.venue)
+        if memory.cursor <= snapshot.event_seq and differing == memory.differing:
+            break  # as before: nothing new is to be learnt by asking again at once
+        if attempt + 1 < CATCH_UP_TRIES:
+            snapshot = await bot.venue.snapshot()
+    memory.differing = _differing(bot, snapshot) if memory.settled_seq < snapshot.event_seq else {}
     return snapshot, merged
+
+
+def _differing(bot: Bot, snapshot: Snapshot) -> Mapping[str, str]:
+    with bot.db.read() as conn:
+        return compare_books(snapshot, ledger.open_trades(conn))
 
 
 def load_books(bot: Bot, snapshot: Snapshot) -> Books:
@@ -75,9 +93,8 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
         doubtful = intents.in_doubt(conn)
         realised = ledger.realised_since(conn, day_start_ms(snapshot.at_ms)) if _new_day(stored, snapshot) else ZERO
         trades = ledger.open_trades(conn)
-        bot.memory.planned_stops = {
-            symbol: trade.stop_price for symbol, trade in trades.items() if trade.stop_price is not None
-        }
+        managed = positions.alive(conn)
+        bot.memory.planned_stops = planned_stops(trades, managed)
         running = session.current(conn)
         assert running is not None, "a session is started before the first cycle"
         return Books(
@@ -88,9 +105,17 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
             in_doubt=doubtful,
             doubtful_entries=_reserved(conn, doubtful),
             disagreements=compare_books(snapshot, trades),
+            managed=managed,
             processed=cycles.processed(conn),
             session=running,
         )
+
+
+def planned_stops(trades: Mapping[str, OpenTrade], managed: Mapping[str, Managed]) -> dict[str, Decimal]:
+    """{symbol: where its stop belongs}, for a pass that cannot read the store."""
+    found = {symbol: trade.stop_price for symbol, trade in trades.items()}
+    found |= {symbol: ours.stop_price for symbol, ours in managed.items() if ours.stop_price is not None}
+    return {symbol: price for symbol, price in found.items() if price is not None}
 
 
 def _new_day(stored: RiskState | None, snapshot: Snapshot) -> bool:
@@ -131,6 +156,9 @@ def account_context(bot: Bot, snapshot: Snapshot, books: Books) -> AccountContex
                 pending_margin=context.pending_margin + entry.margin,
                 pending_symbols=context.pending_symbols | {entry.symbol},
             )
+    for symbol, ours in books.managed.items():
+        if ours.state is PositionState.PENDING and snapshot.position(symbol) is None:
+            context = replace(context, pending_symbols=context.pending_symbols | {symbol})
     unseen = len(context.pending_symbols)  # the ledger counts them once they fill
     return replace(context, in_doubt=in_doubt, session_entries=context.session_entries + unseen)
 
@@ -146,7 +174,7 @@ def _reserved(conn: Connection, doubtful: tuple[Intent, ...]) -> tuple[Reserved,
     return tuple(found)
 
 
-def _merge(first: Ingested, second: Ingested) -> Ingested:
+def joined(first: Ingested, second: Ingested) -> Ingested:
     return Ingested(
         cursor=second.cursor,
         fills=first.fills + second.fills,

@@ -1,15 +1,145 @@
-"""The world, read once for the whole cycle (promise 4: complete, or not at all)."""
+"""The world, read once: complete, or not at all (promise 4).
+
+A list that lacks something is not taken at its word. What we know from before is held against each picture: an order
+that stood and is not listed is asked for by its own id; margin that is set aside belongs to somebody; a picture that
+is older than our books is read again. So an empty, partial or stale answer never reads as "no position" or "no stop".
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from tradectl import logs
 from tradectl.domain.ledger import OpenTrade
+from tradectl.domain.order import OrderFact
 from tradectl.domain.ports import Venue
 from tradectl.domain.snapshot import Snapshot
+from tradectl.domain.tags import Tag
+from tradectl.errors import Busy, StoreRefused, VenueUnreachable
+from tradectl.store import intents, ledger, views
+from tradectl.store.database import Database
+from tradectl.venue.through import Through
+
+_log = logs.get("execution.observe")
+TRIES = 3
+_ENDED_KEPT = 1_000  # a list that is older than that many orders is not foreseen
 
 
-async def observe(venue: Venue) -> Snapshot:
-    """One complete reading of account, positions and orders. Raises VenueUnreachable otherwise."""
-    return await venue.snapshot()
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the venue before it is asked.
+
+    standing:   {order id: symbol} of the orders that should be open
+    booked_seq: the newest account event that is in the books
+    """
+
+    standing: Mapping[str, str] = field(default_factory=dict)
+    booked_seq: int = 0
+
+
+class Evidence(Protocol):
+    def known(self, *, last_picture: bool) -> Known:
+        """last_picture: with the orders that were open in the last picture saved, whoever's they are."""
+
+    def ended(self, order_ids: list[str]) -> frozenset[str]:
+        """Those of these orders that are known to have ended."""
+
+
+class StoreEvidence:
+    """What the store knows: orders of ours that were confirmed and have not ended, and the last picture saved.
+
+    A store that cannot be read knows nothing: the venue's word is then all there is.
+    """
+
+    def __init__(self, db: Database | None) -> None:
+        self._db = db
+
+    def known(self, *, last_picture: bool) -> Known:
+        if self._db is None:
+            return Known()
+        try:
+            with self._db.read() as conn:
+                standing = {one.order_id: one.symbol for one in intents.standing(conn) if one.order_id is not None}
+                last = views.load_account(conn) if last_picture else None
+                booked = ledger.cursor(conn)
+        except (Busy, StoreRefused):
+            return Known()
+        seen = {} if last is None else {order.order_id: order.symbol for order in last.orders if order.status.open}
+        return Known({**seen, **standing}, booked)
+
+    def ended(self, order_ids: list[str]) -> frozenset[str]:
+        if self._db is None or not order_ids:
+            return frozenset()
+        try:
+            with self._db.read() as conn:
+                return intents.ended(conn, order_ids)
+        except (Busy, StoreRefused):
+            return frozenset()
+
+
+class Evident(Through):
+    """A venue whose pictures have been held against what is known. Every other call passes through."""
+
+    def __init__(self, inner: Venue, evidence: Evidence) -> None:
+        super().__init__(inner)
+        self._evidence = evidence
+        self._open: dict[str, str] | None = None  # {order id: symbol} of the last picture; None: the store's counts
+        self._ended: dict[str, OrderFact] = {}
+        self._fresh: list[OrderFact] = []
+
+    async def snapshot(self) -> Snapshot:
+        """Raises VenueUnreachable for a picture that contradicts itself, or that cannot be completed."""
+        known = self._evidence.known(last_picture=self._open is None)
+        picture = await self._consistent(known.booked_seq)
+        listed = {order.order_id for order in picture.orders}
+        known_ended = self._ended.keys() | self._evidence.ended(sorted(listed))
+        standing = {**(self._open or {}), **known.standing}
+        found: list[OrderFact] = []
+        doubts: list[str] = []
+        for order_id in sorted(standing.keys() - listed - known_ended, key=_by_age):
+            order = await self._inner.order(standing[order_id], order_id)
+            if order is None:
+                doubts.append(f"the venue does not find order {order_id} of {standing[order_id]}, which stood there")
+            elif order.status.open:
+                found.append(order)
+                doubts.append(f"the list of open orders lacks {order_id} of {order.symbol}, which is open")
+            else:
+                self._remember_end(order)
+        stale = [order for order in picture.orders if order.order_id in known_ended]
+        doubts += [f"the list of open orders still has {order.order_id} of {order.symbol}" for order in stale]
+        orders = tuple(order for order in picture.orders if order not in stale)
+        self._open = {order.order_id: order.symbol for order in (*orders, *found)}
+        for sentence in doubts:
+            _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"the picture was completed: {sentence}", level=30)
+        return replace(picture, orders=(*orders, *found), doubts=tuple(doubts))
+
+    def take_ended(self) -> list[OrderFact]:
+        """Orders found to have ended since the last call, for the store to note."""
+        ended, self._fresh = self._fresh, []
+        return ended
+
+    def _remember_end(self, order: OrderFact) -> None:
+        self._fresh.append(order)
+        self._ended[order.order_id] = order
+        if len(self._ended) > _ENDED_KEPT:
+            del self._ended[next(iter(self._ended))]
+
+    async def _consistent(self, booked: int) -> Snapshot:
+        """A picture that does not contradict itself and is no older than the books."""
+        why = ""
+        for _ in range(TRIES):
+            picture = await self._inner.snapshot()
+            why = picture.contradiction()
+            if not why and picture.event_seq >= booked:
+                return picture
+            why = why or f"it ends with event {picture.event_seq}, and event {booked} is booked already"
+        raise VenueUnreachable("the venue's picture of the account cannot be believed", why=why, hint="try again")
+
+
+def _by_age(order_id: str) -> tuple[int, str]:
+    return len(order_id), order_id
 
 
 def compare_books(snapshot: Snapshot, open_trades: dict[str, OpenTrade]) -> dict[str, str]:

@@ -1,35 +1,41 @@
 """Every position covered (promise 5). A halt never blocks this.
 
 Each pass looks at the venue's own orders: a position whose stops cover less than all of it gets the missing stop at
-once. When the stop's level is already passed, or the venue keeps refusing it, the position is closed reduce-only rather
-than left naked (`on_unprotectable: close`). Our own stops left behind by a position that is gone are cancelled.
+once. When the stop's level is already passed, or the venue keeps refusing it, a position of ours is closed reduce-only
+rather than left naked (`on_unprotectable: close`); one that nobody can explain is only reported. Stops that are too
+many, or looser than planned, make way for the right ones: place, confirm, then cancel. What a position left behind is
+cancelled once venue and books agree that it is gone.
 Before it alarms or closes, it looks at the venue once more; a stop or exit of unknown outcome is waited for until its
 window has passed (promise 3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tradectl import logs
 from tradectl.domain.instrument import Instrument
-from tradectl.domain.intent import ClientId, Intent, IntentDraft, Purpose, cancel_draft, exit_drafts, stop_drafts
+from tradectl.domain.intent import Intent, IntentDraft, Purpose, cancel_draft, exit_drafts, stop_drafts
 from tradectl.domain.ledger import OpenTrade
+from tradectl.domain.lifecycle import Managed
 from tradectl.domain.money import ZERO, text
 from tradectl.domain.order import Confirmed, OrderFact, Rejected, TriggerBy
 from tradectl.domain.position import Coverage, PositionFact, Protection, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
 from tradectl.errors import VenueUnreachable
-from tradectl.execution.stop_level import already_passed, stop_level
-from tradectl.execution.submit import Door, Submitted
-from tradectl.store import cycles, intents, ledger, outbox
+from tradectl.execution import naked
+from tradectl.execution.stop_level import already_passed, arrange, stop_level
+from tradectl.execution.submit import ORDER_NOT_FOUND, Door, Submitted
+from tradectl.execution.whose import Owner, Whose, owner, purpose_of
+from tradectl.store import intents, positions
 from tradectl.store.database import Database
 
 _log = logs.get("execution.protect")
 STRIKES = 2  # refusals of a stop in a row before its position is closed
+_LEFT_BEHIND = (Purpose.STOP, Purpose.TP1, Purpose.TP2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,7 @@ class ProtectionRules:
     trigger_by: TriggerBy
     store_tag: str
     max_skew_ms: int
+    unexplained: bool = True  # whether positions that nothing of ours explains are given a stop too
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +73,16 @@ async def protect(
     now_ms: int,
 ) -> Protected:
     """One pass over every position at the venue, ours or not explained: none stays naked unseen."""
-    result = Protected({}, {}, {})
+    with db.read() as conn:
+        managed = positions.alive(conn)
+        whose = owner(conn, rules.store_tag, snapshot.orders)
+        doubtful = intents.in_doubt(conn)
+    guard = _Pass(db, door, instruments, rules, managed, open_trades, doubtful, now_ms)
     for position in snapshot.positions:
-        trade = open_trades.get(position.symbol)
-        seen = _Look(snapshot.at_ms, position, coverage(position, snapshot.orders))
-        # What is about to be alarmed about is looked at again: an operator may have closed it since the snapshot.
-        look = seen if seen.covered else await _look_again(door, seen)
-        if look is None:
-            result.gone[position.symbol] = "its position was closed meanwhile"
-        elif look.covered:
-            _end_naked_spell(db, trade, now_ms)
-        else:
-            trade = _begin_naked_spell(db, look.position, trade, look.cover, now_ms)
-            await _cover(db, door, look, trade, instruments[position.symbol], rules, result)
-    await _cancel_left_behind(door, snapshot, rules.store_tag)
-    return result
+        if position.qty:
+            await guard.one(_Look(snapshot.at_ms, position, coverage(position, snapshot.orders)), snapshot, whose)
+    await guard.cancel_left_behind(snapshot, whose)
+    return guard.result
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,188 +98,230 @@ class _Look:
         return self.cover.protection is Protection.COVERED
 
 
-async def _look_again(door: Door, known: _Look) -> _Look | None:
-    """The position as the venue has it now; None: it is gone. A read that fails tells nothing new (promise 4)."""
-    try:
-        snapshot = await door.look()
-    except VenueUnreachable as error:
-        _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"no fresh look: {error.what}", level=30, symbol=known.position.symbol)
-        return known
-    position = snapshot.position(known.position.symbol)
-    if position is None or not position.qty:
-        return None
-    return _Look(snapshot.at_ms, position, coverage(position, snapshot.orders))
+class _Pass:
+    """One pass, with what the books knew when it began."""
 
+    def __init__(
+        self,
+        db: Database,
+        door: Door,
+        instruments: Mapping[str, Instrument],
+        rules: ProtectionRules,
+        managed: Mapping[str, Managed],
+        trades: Mapping[str, OpenTrade],
+        doubtful: Sequence[Intent],
+        now_ms: int,
+    ) -> None:
+        self._db = db
+        self._door = door
+        self._instruments = instruments
+        self._rules = rules
+        self._managed = managed
+        self._trades = trades
+        self._doubtful = doubtful
+        self._now_ms = now_ms
+        self.result = Protected({}, {}, {})
 
-def _awaited(
-    db: Database, rules: ProtectionRules, look_ms: int, symbol: str, purposes: Sequence[Purpose]
-) -> Intent | None:
-    """An order of that kind without an outcome that may have come too late for a look at `look_ms`, or may come yet.
-
-    A new attempt follows the old one's known outcome (promise 3). Once the old one has expired, a complete look taken
-    after that shows whether it is there, even where `resolve` could not search for it: no position waits longer.
-    """
-    with db.read() as conn:
-        doubtful = intents.in_doubt(conn)
-    for intent in doubtful:
-        if intent.symbol == symbol and intent.purpose in purposes and look_ms <= intent.expires_ms + rules.max_skew_ms:
-            return intent
-    return None
-
-
-def _wait(result: Protected, intent: Intent) -> None:
-    sentence = f"the outcome of {intent.purpose.value} order {intent.client_id} is awaited until its window has passed"
-    result.waiting[intent.symbol] = sentence
-    _log.emit(Tag.SAFETY_UNKNOWN_ORDER, sentence, level=20, symbol=intent.symbol, client_id=intent.client_id)
-
-
-async def _cover(
-    db: Database,
-    door: Door,
-    look: _Look,
-    trade: OpenTrade | None,
-    instrument: Instrument,
-    rules: ProtectionRules,
-    result: Protected,
-) -> None:
-    position, cover = look.position, look.cover
-    symbol, side = position.symbol, position.side
-    missing = abs(position.qty) - cover.covered_qty
-    planned = trade.stop_price if trade is not None and trade.side is side else None
-    price = stop_level(position, planned, instrument, rules.stop_loss_pct)
-    if already_passed(side, price, position.mark_price):
-        reason = f"stop level {text(price)} already passed (mark {text(position.mark_price)})"
-        await _close(db, door, look, instrument, rules, reason, result)
-        return
-    if (awaited := _awaited(db, rules, look.at_ms, symbol, (Purpose.STOP,))) is not None:
-        _wait(result, awaited)
-        return
-    why = f"{cover.protection.value}: missing stop placed"
-    drafts = stop_drafts(symbol, side, missing, price, rules.trigger_by, instrument, why)
-    submitted = await _place(door, drafts)
-    if isinstance(submitted.outcome, Confirmed):
-        result.placed[symbol] = text(price)
-        moved = f" instead of {text(planned)}, beyond liquidation" if planned is not None and planned != price else ""
-        sentence = f"missing stop placed at {text(price)}{moved}"
-        _log.emit(Tag.SAFETY_STOP_PLACED, sentence, symbol=symbol, qty=text(missing))
-        await _cancel_replaced(door, cover, rules.store_tag)
-        return
-    result.naked[symbol] = submitted.sentence()
-    if submitted.outcome is None or submitted.intent.state.in_doubt:
-        return  # nothing is known to have failed: the next pass asks the venue first
-    now = await _look_again(door, look)  # reduce-only is refused as well where the position is gone
-    if now is None or now.covered:
-        del result.naked[symbol]
-        result.gone[symbol] = "its position was closed or covered meanwhile"
-        return
-    reason = f"the venue keeps refusing its stop ({submitted.sentence()})"
-    await _close(db, door, now, instrument, rules, reason, result)
-
-
-async def _place(door: Door, drafts: Sequence[IntentDraft]) -> Submitted:
-    """The stops, each one refused tried once more as a new intent: one late or throttled request ends no position."""
-    for _ in range(STRIKES):
-        sent = await door.submit_slices(drafts)
-        if not isinstance(sent[-1].outcome, Rejected):
-            break
-        drafts = drafts[len(sent) - 1 :]
-    return sent[-1]
-
-
-async def _close(
-    db: Database,
-    door: Door,
-    look: _Look,
-    instrument: Instrument,
-    rules: ProtectionRules,
-    reason: str,
-    result: Protected,
-) -> None:
-    position = look.position
-    symbol = position.symbol
-    if (awaited := _awaited(db, rules, look.at_ms, symbol, (Purpose.EXIT, Purpose.CLOSE))) is not None:
-        _wait(result, awaited)
-        return
-    drafts = exit_drafts(symbol, position.side, abs(position.qty), instrument, f"unprotectable: {reason}")
-    sent = await door.submit_slices(drafts, last_resort=True)
-    submitted = sent[-1]
-    filled = sum((one.outcome.order.filled_qty for one in sent if isinstance(one.outcome, Confirmed)), ZERO)
-    closed = filled >= abs(position.qty)
-    if not closed and await _look_again(door, look) is None:
-        if not filled and (submitted.outcome is None or isinstance(submitted.outcome, Rejected)):
-            result.naked.pop(symbol, None)
-            result.gone[symbol] = "its position was closed meanwhile"  # by somebody else: not ours to alarm about
+    async def one(self, seen: _Look, snapshot: Snapshot, whose: Owner) -> None:
+        symbol = seen.position.symbol
+        trade = self._trades.get(symbol)
+        if seen.covered:
+            naked.end(self._db, trade, self._now_ms)
+            await self._put_in_order(seen, snapshot, whose)
             return
-        closed = True
-    sentence = f"unprotectable position {'closed' if closed else 'NOT closed'}: {reason}; {submitted.sentence()}"
-    if not closed:
-        sentence += f", {text(filled)} of {text(abs(position.qty))} filled"
-    (result.closed if closed else result.naked)[symbol] = sentence
-    _log.emit(Tag.SAFETY_NAKED_POSITION, sentence, level=50, symbol=symbol, qty=text(abs(position.qty)))
-    with db.transaction() as conn:
-        outbox.put(
-            conn,
-            at_ms=submitted.intent.created_ms,
-            type=Tag.SAFETY_NAKED_POSITION.value.lower(),
-            symbol=symbol,
-            urgent=True,
-            text=sentence,
-            context={"symbol": symbol, "qty": text(abs(position.qty))},
+        # What is about to be alarmed about is looked at again: an operator may have closed it since the snapshot.
+        look = await self._look_again(seen)
+        if look is None:
+            self.result.gone[symbol] = "its position was closed meanwhile"
+        elif look.covered:
+            naked.end(self._db, trade, self._now_ms)
+        else:
+            naked.begin(self._db, look.position, trade, look.cover, self._now_ms)
+            await self._cover(look)
+
+    def _ours(self, position: PositionFact) -> Managed | None:
+        found = self._managed.get(position.symbol)
+        return found if found is not None and found.side is position.side else None
+
+    def _wanted(self, position: PositionFact) -> Decimal:
+        ours, trade = self._ours(position), self._trades.get(position.symbol)
+        planned = ours.stop_price if ours is not None else None
+        if planned is None and trade is not None and trade.side is position.side:
+            planned = trade.stop_price
+        return stop_level(
+            position,
+            planned,
+            self._instruments[position.symbol],
+            self._rules.stop_loss_pct,
+            from_mark=ours is None and planned is None,
         )
 
+    async def _put_in_order(self, look: _Look, snapshot: Snapshot, whose: Owner) -> None:
+        """A covered position of ours whose stops are too many, or looser than planned. The books must agree on it."""
+        position, symbol = look.position, look.position.symbol
+        ours, trade = self._ours(position), self._trades.get(symbol)
+        if ours is None or trade is None or trade.lot.qty != position.qty or snapshot.doubts:
+            return
+        wanted = self._wanted(position) if ours.stop_price is not None else None
+        if wanted is not None and already_passed(position.side, wanted, position.mark_price):
+            wanted = None  # what is there covers; a tighter level through which the market has gone is not placed
+        plan = arrange(position, snapshot.orders_of(symbol), wanted, whose.ours)
+        instrument = self._instruments[symbol]
+        if plan.done or self._awaited(look.at_ms, symbol, (Purpose.STOP, Purpose.CANCEL)) is not None:
+            return
+        if ZERO < plan.place < instrument.min_qty or (wanted is None and plan.place and not plan.cancel):
+            return
+        if plan.place:
+            price = wanted if wanted is not None else look.cover.stop_price
+            assert price is not None, "a covered position has a stop"
+            why = f"stops rearranged: {text(plan.place)} at {text(price)}"
+            held = abs(position.qty)
+            drafts = stop_drafts(
+                symbol, position.side, plan.place, price, self._rules.trigger_by, instrument, why, held=held
+            )
+            sent = await self._door.submit_slices(drafts)
+            if not isinstance(sent[-1].outcome, Confirmed):
+                return  # the old ones stand
+            self.result.placed[symbol] = text(price)
+            _log.emit(Tag.SAFETY_STOP_PLACED, why, symbol=symbol)
+        for order in plan.cancel:
+            await self._cancel(order, "another stop stands in its place")
 
-def _begin_naked_spell(
-    db: Database, position: PositionFact, trade: OpenTrade | None, cover: Coverage, now_ms: int
-) -> OpenTrade | None:
-    """Measures how long a position is naked, and says so the first time it is seen."""
-    if trade is not None and trade.naked_since_ms is not None:
-        return trade
-    with db.read() as conn:  # at the last complete cycle it was looked at, and not naked yet
-        seen_ms = cycles.progress(conn).venue_ms
-    since = max(trade.opened_ms, min(seen_ms, now_ms)) if trade is not None else now_ms
-    sentence = (
-        f"{position.side.value} {text(abs(position.qty))} {position.symbol} is {cover.protection.value}: "
-        f"stops cover {text(cover.covered_qty)}{f' ({cover.why})' if cover.why else ''}"
-    )
-    _log.emit(Tag.SAFETY_NAKED_POSITION, sentence, symbol=position.symbol, naked_ms=now_ms - since)
-    with db.transaction() as conn:
-        if trade is not None:
-            trade = replace(trade, naked_since_ms=since)
-            ledger.begin_naked(conn, trade.number, since)
-        outbox.put(
-            conn,
-            at_ms=now_ms,
-            type=Tag.SAFETY_NAKED_POSITION.value.lower(),
-            symbol=position.symbol,
-            urgent=True,
-            text=sentence,
-            context={"symbol": position.symbol, "qty": text(abs(position.qty))},
+    async def _cancel(self, order: OrderFact, why: str) -> None:
+        """A cancel that fails is said, and nothing waits for it: the stop that counts stands already."""
+        sent = await self._door.submit(cancel_draft(order.symbol, order.side, order.order_id, why))
+        if isinstance(sent.outcome, Rejected) and sent.outcome.code != ORDER_NOT_FOUND:
+            _log.emit(Tag.SAFETY_STOP_CANCEL_FAILED, f"{order.order_id}: {sent.sentence()}; {why}", symbol=order.symbol)
+
+    async def _look_again(self, known: _Look) -> _Look | None:
+        """The position as the venue has it now; None: it is gone. A read that fails tells nothing new (promise 4)."""
+        symbol = known.position.symbol
+        try:
+            snapshot = await self._door.look()
+        except VenueUnreachable as error:
+            _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"no fresh look: {error.what}", level=30, symbol=symbol)
+            return known
+        position = snapshot.position(symbol)
+        if position is None or not position.qty:
+            return None
+        return _Look(snapshot.at_ms, position, coverage(position, snapshot.orders))
+
+    def _awaited(self, look_ms: int, symbol: str, purposes: Sequence[Purpose]) -> Intent | None:
+        """An order of that kind without an outcome that may have come too late for a look at `look_ms`, or may yet.
+
+        A new attempt follows the old one's known outcome (promise 3). Once the old one has expired, a complete look
+        taken after that shows whether it is there, even where `resolve` could not search for it: no position waits
+        longer.
+        """
+        with self._db.read() as conn:
+            doubtful = intents.in_doubt(conn)
+        for intent in doubtful:
+            if intent.symbol == symbol and intent.purpose in purposes:
+                if look_ms <= intent.expires_ms + self._rules.max_skew_ms:
+                    return intent
+        return None
+
+    def _wait(self, intent: Intent) -> None:
+        sentence = (
+            f"the outcome of {intent.purpose.value} order {intent.client_id} is awaited until its window has passed"
         )
-    return trade
+        self.result.waiting[intent.symbol] = sentence
+        _log.emit(Tag.SAFETY_UNKNOWN_ORDER, sentence, level=20, symbol=intent.symbol, client_id=intent.client_id)
 
+    async def _cover(self, look: _Look) -> None:
+        position, cover = look.position, look.cover
+        symbol, side = position.symbol, position.side
+        ours = self._ours(position)
+        if ours is None and not self._rules.unexplained:
+            self.result.naked[symbol] = "nothing of ours explains it, and such positions are only reported"
+            return
+        missing = abs(position.qty) - cover.covered_qty
+        price = self._wanted(position)
+        if already_passed(side, price, position.mark_price):
+            reason = f"stop level {text(price)} already passed (mark {text(position.mark_price)})"
+            await self._close(look, reason)
+            return
+        if (awaited := self._awaited(look.at_ms, symbol, (Purpose.STOP,))) is not None:
+            self._wait(awaited)
+            return
+        why = f"{cover.protection.value}: missing stop placed"
+        instrument = self._instruments[symbol]
+        drafts = stop_drafts(
+            symbol, side, missing, price, self._rules.trigger_by, instrument, why, held=abs(position.qty)
+        )
+        submitted = await self._place(drafts)
+        if isinstance(submitted.outcome, Confirmed):
+            self.result.placed[symbol] = text(price)
+            planned = ours.stop_price if ours is not None else None
+            moved = f" instead of {text(planned)}, beyond liquidation" if planned not in (None, price) else ""
+            sentence = f"missing stop placed at {text(price)}{moved}"
+            _log.emit(Tag.SAFETY_STOP_PLACED, sentence, symbol=symbol, qty=text(missing))
+            for order in cover.beyond:
+                if self._is_our_stop(order):
+                    await self._cancel(order, "it lay beyond liquidation")
+            return
+        self.result.naked[symbol] = submitted.sentence()
+        if submitted.outcome is None or submitted.intent.state.in_doubt:
+            return  # nothing is known to have failed: the next pass asks the venue first
+        now = await self._look_again(look)  # reduce-only is refused as well where the position is gone
+        if now is None or now.covered:
+            del self.result.naked[symbol]
+            self.result.gone[symbol] = "its position was closed or covered meanwhile"
+            return
+        await self._close(now, f"the venue keeps refusing its stop ({submitted.sentence()})")
 
-def _end_naked_spell(db: Database, trade: OpenTrade | None, now_ms: int) -> None:
-    if trade is None or trade.naked_since_ms is None:
-        return
-    with db.transaction() as conn:
-        ledger.end_naked(conn, trade.number, now_ms)
+    async def _place(self, drafts: Sequence[IntentDraft]) -> Submitted:
+        """The stops, each one refused tried once more as a new intent: one late request ends no position."""
+        for _ in range(STRIKES):
+            sent = await self._door.submit_slices(drafts)
+            if not isinstance(sent[-1].outcome, Rejected):
+                break
+            drafts = drafts[len(sent) - 1 :]
+        return sent[-1]
 
+    async def _close(self, look: _Look, reason: str) -> None:
+        """On `unprotectable`: our own position is closed. One that nobody can explain is reported (promise 6)."""
+        position = look.position
+        symbol, size = position.symbol, abs(position.qty)
+        if self._ours(position) is None:
+            sentence = f"unprotectable position NOT closed, nothing of ours explains it: {reason}"
+            self.result.naked[symbol] = sentence
+            naked.alarm(self._db, position, sentence, self._now_ms)
+            return
+        if (awaited := self._awaited(look.at_ms, symbol, (Purpose.EXIT, Purpose.CLOSE))) is not None:
+            self._wait(awaited)
+            return
+        drafts = exit_drafts(symbol, position.side, size, self._instruments[symbol], f"unprotectable: {reason}")
+        sent = await self._door.submit_slices(drafts, last_resort=True)
+        submitted = sent[-1]
+        filled = sum((one.outcome.order.filled_qty for one in sent if isinstance(one.outcome, Confirmed)), ZERO)
+        closed = filled >= size
+        if not closed and await self._look_again(look) is None:
+            if not filled and (submitted.outcome is None or isinstance(submitted.outcome, Rejected)):
+                self.result.naked.pop(symbol, None)
+                self.result.gone[symbol] = "its position was closed meanwhile"  # by somebody else: no alarm
+                return
+            closed = True
+        sentence = f"unprotectable position {'closed' if closed else 'NOT closed'}: {reason}; {submitted.sentence()}"
+        if not closed:
+            sentence += f", {text(filled)} of {text(size)} filled"
+        (self.result.closed if closed else self.result.naked)[symbol] = sentence
+        naked.alarm(self._db, position, sentence, submitted.intent.created_ms)
 
-async def _cancel_left_behind(door: Door, snapshot: Snapshot, store_tag: str) -> None:
-    """Cancels our own stand-alone stops whose position is gone; everybody else's are left alone (promise 6)."""
-    held = {position.symbol for position in snapshot.positions if position.qty}
-    for order in snapshot.orders:
-        if order.symbol not in held and _is_our_stop(order, store_tag):
-            await door.submit(cancel_draft(order.symbol, order.side, order.order_id, "its position is gone"))
+    async def cancel_left_behind(self, snapshot: Snapshot, whose: Owner) -> None:
+        """Cancels stops and targets of ours whose position is gone: as venue and books both say (promises 4 and 6)."""
+        held = {position.symbol for position in snapshot.positions if position.qty}
+        if snapshot.doubts:
+            return
+        for order in snapshot.orders:
+            symbol = order.symbol
+            if symbol in held or symbol in self._trades or symbol in self._managed or not order.reduces:
+                continue
+            if any(intent.symbol == symbol for intent in self._doubtful):
+                continue  # an entry that may be arriving has its stop with it
+            found = whose.of(order)
+            if found is Whose.ATTACHED or (found is Whose.OURS and purpose_of(order) in _LEFT_BEHIND):
+                await self._cancel(order, "its position is gone")
 
-
-async def _cancel_replaced(door: Door, cover: Coverage, store_tag: str) -> None:
-    """Cancels our own stops that covered nothing, now that another one stands in their place (promise 5)."""
-    for order in cover.beyond:
-        if _is_our_stop(order, store_tag):
-            await door.submit(cancel_draft(order.symbol, order.side, order.order_id, "it lay beyond liquidation"))
-
-
-def _is_our_stop(order: OrderFact, store_tag: str) -> bool:
-    ours = ClientId.parse(order.client_id)
-    return ours is not None and ours.store_tag == store_tag and ours.purpose is Purpose.STOP
+    def _is_our_stop(self, order: OrderFact) -> bool:
+        return Owner(self._rules.store_tag, frozenset()).of(order) is Whose.OURS and purpose_of(order) is Purpose.STOP

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tradectl import logs
 from tradectl.domain.intent import Intent, IntentState, Purpose
+from tradectl.domain.order import OrderFact
 from tradectl.domain.ports import Clock, Venue
 from tradectl.domain.system_state import LatchName
 from tradectl.domain.tags import Tag
@@ -86,7 +87,7 @@ async def _look_up(db: Database, venue: Venue, clock: Clock, intent: Intent, max
         expired = await venue.server_time_ms() > intent.expires_ms + max_skew_ms
         order = await venue.find_order(intent.symbol, intent.client_id)
         if order is not None:
-            return _settle(db, clock, intent, IntentState.CONFIRMED, "found at the venue", order.order_id)
+            return _settle(db, clock, intent, IntentState.CONFIRMED, "found at the venue", order=order)
         if not expired:
             return Resolution(intent, "not at the venue yet; its window is still open")
         with db.transaction() as conn:
@@ -95,7 +96,7 @@ async def _look_up(db: Database, venue: Venue, clock: Clock, intent: Intent, max
         assert refreshed is not None
         if refreshed.searches >= SEARCHES_NEEDED:
             sentence = f"{refreshed.searches} complete searches after it expired did not find it"
-            return _settle(db, clock, intent, IntentState.NOT_PLACED, sentence, None)
+            return _settle(db, clock, intent, IntentState.NOT_PLACED, sentence)
 
 
 async def _look_up_cancel(db: Database, venue: Venue, clock: Clock, intent: Intent, max_skew_ms: int) -> Resolution:
@@ -104,20 +105,30 @@ async def _look_up_cancel(db: Database, venue: Venue, clock: Clock, intent: Inte
     snapshot = await venue.snapshot()
     still_open = any(order.order_id == intent.cancels_order_id for order in snapshot.orders)
     if not still_open:
-        return _settle(db, clock, intent, IntentState.CONFIRMED, "its order is no longer open", intent.cancels_order_id)
+        gone = "its order is no longer open"
+        return _settle(db, clock, intent, IntentState.CONFIRMED, gone, order_id=intent.cancels_order_id)
     if not expired:
         return Resolution(intent, "its order is still open; the cancel may yet arrive")
-    return _settle(db, clock, intent, IntentState.NOT_PLACED, "its order is open and the cancel has expired", None)
+    return _settle(db, clock, intent, IntentState.NOT_PLACED, "its order is open and the cancel has expired")
 
 
 def _settle(
-    db: Database, clock: Clock, intent: Intent, state: IntentState, sentence: str, order_id: str | None
+    db: Database,
+    clock: Clock,
+    intent: Intent,
+    state: IntentState,
+    sentence: str,
+    *,
+    order: OrderFact | None = None,
+    order_id: str | None = None,
 ) -> Resolution:
     with db.transaction() as conn:
         now = intents.get(conn, intent.number)
         if now is not None and now.state is not IntentState.UNKNOWN:
             return Resolution(now, f"settled as {now.state.value} by another process meanwhile")
-        settled = intents.advance(conn, intent.number, state, at_ms=clock.now_ms(), order_id=order_id, detail=sentence)
+        settled = intents.advance(
+            conn, intent.number, state, at_ms=clock.now_ms(), order=order, order_id=order_id, detail=sentence
+        )
     _log.emit(
         Tag.SAFETY_UNKNOWN_ORDER,
         f"{intent.purpose.value} order {intent.client_id} resolved as {state.value}: {sentence}",

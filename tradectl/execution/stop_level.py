@@ -1,12 +1,16 @@
-"""Where a protective stop belongs (promise 5): on the right side, inside liquidation, rounded to the smaller loss."""
+"""Where protective stops belong, and how many (promise 5): on the right side, inside liquidation, rounded to the
+smaller loss, covering the whole position, and more than that only while one replaces another."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 
 from tradectl.domain.instrument import Instrument
-from tradectl.domain.money import ONE
-from tradectl.domain.position import PositionFact, Side
+from tradectl.domain.money import ONE, ZERO
+from tradectl.domain.order import OrderFact
+from tradectl.domain.position import PositionFact, Side, covers, protective_stops
 
 # A planned stop that the venue would liquidate before it fires is put this share of the way from liquidation to mark:
 # room for the slippage between the two, and as little tighter than planned as that allows.
@@ -14,14 +18,21 @@ LIQUIDATION_BUFFER = Decimal("0.1")
 
 
 def stop_level(
-    position: PositionFact, planned: Decimal | None, instrument: Instrument, stop_loss_pct: Decimal
+    position: PositionFact,
+    planned: Decimal | None,
+    instrument: Instrument,
+    stop_loss_pct: Decimal,
+    *,
+    from_mark: bool = False,
 ) -> Decimal:
     """The planned stop, else the configured distance from entry; moved inside liquidation where it lies beyond.
 
+    from_mark: measured from the mark instead: of a position that we cannot explain, the entry says nothing to us.
     So close to liquidation that no tick is left between the two, it comes out as `already_passed`.
     """
     side, limit = position.side, position.liquidation_price
-    price = planned if planned is not None else stop_price(instrument, side, position.entry_price, stop_loss_pct)
+    base = position.mark_price if from_mark else position.entry_price
+    price = planned if planned is not None else stop_price(instrument, side, base, stop_loss_pct)
     if limit is None or position.inside_liquidation(price):
         return price
     return _tightened(instrument, side, limit + (position.mark_price - limit) * LIQUIDATION_BUFFER)
@@ -39,3 +50,46 @@ def already_passed(side: Side, price: Decimal, mark: Decimal) -> bool:
 
 def _tightened(instrument: Instrument, side: Side, price: Decimal) -> Decimal:
     return instrument.ceil_price(price) if side is Side.LONG else instrument.floor_price(price)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """How the stops of a position are brought to what is wanted: first `place`, confirmed, then `cancel`."""
+
+    place: Decimal  # quantity still to be covered at the wanted level; 0: nothing
+    cancel: tuple[OrderFact, ...]  # ours that are then too many, or too loose
+
+    @property
+    def done(self) -> bool:
+        return not self.place and not self.cancel
+
+
+def arrange(
+    position: PositionFact, orders: Iterable[OrderFact], wanted: Decimal | None, ours: Callable[[OrderFact], bool]
+) -> Arrangement:
+    """Stops of ours at `wanted` or tighter, exactly as many as others' stops leave uncovered (promise 5).
+
+    wanted None: any level that covers will do. Others' stops count, and are never cancelled (promise 6).
+    """
+    stops, _ = protective_stops(position, orders)
+    mine = sorted((order for order in stops if ours(order)), key=lambda order: _looseness(position, order))
+    theirs = sum((covers(order, position) for order in stops if not ours(order)), ZERO)
+    needed = max(abs(position.qty) - theirs, ZERO)
+    kept: list[OrderFact] = []
+    total = ZERO
+    for order in mine:
+        tight = wanted is None or (_trigger(order) - wanted) * position.side.sign >= 0
+        if tight and total + covers(order, position) <= needed:
+            kept.append(order)
+            total += covers(order, position)
+    return Arrangement(needed - total, tuple(order for order in mine if order not in kept))
+
+
+def _trigger(order: OrderFact) -> Decimal:
+    assert order.trigger_price is not None, "a protective stop has one"
+    return order.trigger_price
+
+
+def _looseness(position: PositionFact, order: OrderFact) -> tuple[Decimal, int, str]:
+    """Tightest first, then the oldest."""
+    return -_trigger(order) * position.side.sign, order.created_ms, order.order_id

@@ -18,17 +18,22 @@ from tradectl.domain.money import text
 from tradectl.domain.order import Confirmed, Outcome, Rejected, Unknown
 from tradectl.domain.ports import Clock, Venue
 from tradectl.domain.snapshot import Snapshot
-from tradectl.domain.system_state import PERMISSIONS, Latch, LatchName, system_state
+from tradectl.domain.system_state import Latch, LatchName
 from tradectl.domain.tags import Tag
-from tradectl.errors import EntryRefused, VenueUnreachable
-from tradectl.store import halt, intents, latches, lease, outbox
+from tradectl.errors import VenueUnreachable
+from tradectl.execution.admission import admit
+from tradectl.store import intents, latches, outbox
 from tradectl.store.connection import Connection
 from tradectl.store.database import Database
 
 _log = logs.get("execution.submit")
 
 ORDER_NOT_FOUND = "order_not_found"
-EXIT_IN_DOUBT = "exit_in_doubt"
+_AT_ONCE = (
+    Purpose.STOP,
+    Purpose.CANCEL,
+    Purpose.AMEND,
+)  # between a symbol's orders there is a pause, but not for these
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class Door:
         epoch: int,
         actor: str,
         recv_window_ms: int,
+        spacing_ms: int = 0,
         turn: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._db = db
@@ -72,6 +78,7 @@ class Door:
         self._epoch = epoch
         self._actor = actor
         self._window_ms = recv_window_ms
+        self._spacing_ms = spacing_ms
         self._turn = turn
 
     async def submit(self, draft: IntentDraft, *, last_resort: bool = False) -> Submitted:
@@ -80,11 +87,13 @@ class Door:
         `last_resort` marks the bot's own closing of a position that cannot be protected, permitted in every state.
         Raises EntryRefused (nothing was recorded), StoreBusy or StoreUnwritable (nothing was sent).
         """
+        if draft.purpose not in _AT_ONCE and not last_resort:
+            await self._keep_apart(draft.symbol)
         if self._turn is not None and draft.purpose.adds_exposure:
             await self._turn()
         created_ms = self._clock.now_ms()
         with self._db.transaction() as conn:
-            self._check_fence(conn, draft, last_resort=last_resort)
+            admit(conn, draft, store=self._db.path, epoch=self._epoch, last_resort=last_resort)
             intent = intents.record(
                 conn,
                 draft,
@@ -105,6 +114,16 @@ class Door:
             return Submitted(intent, None)
         outcome = await self._send(intent)
         return Submitted(self._settle(intent, outcome), outcome)
+
+    async def _keep_apart(self, symbol: str) -> None:
+        """Waits until the symbol's last order is at least the spacing old. What protects never waits for that."""
+        with self._db.read() as conn:
+            last_ms = intents.last_order_ms(conn, symbol)
+        if last_ms is None:
+            return
+        wait_ms = last_ms + self._spacing_ms - self._clock.now_ms()
+        if 0 < wait_ms <= self._spacing_ms:
+            await self._clock.sleep(wait_ms / 1000)
 
     async def look(self) -> Snapshot:
         """The venue's picture now, for who is about to act on an older one. Raises VenueUnreachable."""
@@ -131,41 +150,6 @@ class Door:
                 return failed
         return None
 
-    def _check_fence(self, conn: Connection, draft: IntentDraft, *, last_resort: bool) -> None:
-        if self._epoch:
-            lease.check(conn, self._epoch)
-        if draft.purpose in (Purpose.STOP, Purpose.CANCEL, Purpose.CLOSE) or last_resort:
-            return  # protection, and what an operator asked for, are possible in every state
-        active = latches.active(conn)
-        permitted = PERMISSIONS[system_state(active)]
-        halted = halt.read(str(self._db.path))
-        if draft.purpose.adds_exposure:
-            blocking = _first_blocking(active, draft.symbol)
-            if halted is not None:
-                raise EntryRefused(
-                    "a halt file forbids entries",
-                    code="halt_file",
-                    where=halt.halt_path(str(self._db.path)),
-                    why=halted,
-                )
-            if blocking is not None:
-                raise EntryRefused(
-                    f"the latch {blocking.name.value} forbids entries",
-                    code=blocking.name.value,
-                    where=blocking.scope or "account",
-                    why=f"set by {blocking.set_by}: {blocking.reason}",
-                    hint=blocking.rule.cleared_by,
-                )
-            return
-        if halted is not None or not permitted.manage:
-            raise EntryRefused(
-                "the system is halted: only protection and operators' exits are permitted",
-                code="halted",
-                where=draft.symbol,
-            )
-        if draft.purpose is Purpose.EXIT:
-            _check_no_exit_in_doubt(conn, draft.symbol)
-
     async def _send(self, intent: Intent) -> Outcome:
         try:
             if intent.purpose is Purpose.CANCEL:
@@ -186,9 +170,7 @@ class Door:
                 return self._settle_adopted(conn, now, outcome, at_ms)
             intents.advance(conn, intent.number, IntentState.SENT, at_ms=at_ms)
             if isinstance(outcome, Confirmed):
-                return intents.advance(
-                    conn, intent.number, IntentState.CONFIRMED, at_ms=at_ms, order_id=outcome.order.order_id
-                )
+                return intents.advance(conn, intent.number, IntentState.CONFIRMED, at_ms=at_ms, order=outcome.order)
             if isinstance(outcome, Rejected):
                 self._report_rejection(conn, intent, outcome, at_ms)
                 return intents.advance(
@@ -208,9 +190,7 @@ class Door:
         if intent.state is not IntentState.UNKNOWN or isinstance(outcome, Unknown):
             return intent
         if isinstance(outcome, Confirmed):
-            return intents.advance(
-                conn, intent.number, IntentState.CONFIRMED, at_ms=at_ms, order_id=outcome.order.order_id
-            )
+            return intents.advance(conn, intent.number, IntentState.CONFIRMED, at_ms=at_ms, order=outcome.order)
         self._report_rejection(conn, intent, outcome, at_ms)
         detail = f"the venue refused it: {outcome.code}: {outcome.message}"
         return intents.advance(conn, intent.number, IntentState.NOT_PLACED, at_ms=at_ms, detail=detail)
@@ -247,31 +227,6 @@ def block_symbol(conn: Connection, intent: Intent, wall_ms: int, at_ms: int, rea
         text=sentence,
         context={"symbol": intent.symbol, "client_id": intent.client_id, "qty": _shown(intent.qty)},
     )
-
-
-def _check_no_exit_in_doubt(conn: Connection, symbol: str) -> None:
-    """An exit waits for what became of the one before it (promise 3), an operator's included."""
-    for intent in intents.in_doubt(conn):
-        if intent.symbol == symbol and intent.purpose in (Purpose.EXIT, Purpose.CLOSE):
-            raise EntryRefused(
-                f"the outcome of {intent.purpose.value} order {intent.client_id} is not known yet",
-                code=EXIT_IN_DOUBT,
-                where=symbol,
-                why="a second exit is sent only when the venue has shown what became of the first",
-                hint="the bot asks the venue each cycle",
-            )
-
-
-def _first_blocking(active: tuple[Latch, ...], symbol: str) -> Latch | None:
-    """The first latch that forbids an entry on this symbol: the account's own, or one of the symbol's."""
-    for latch in active:
-        state = latch.rule.state
-        if state is None:
-            if latch.scope in ("", symbol):
-                return latch
-        elif not PERMISSIONS[state].entries and latch.scope in ("", symbol):
-            return latch
-    return None
 
 
 def _shown(qty: Decimal | None) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tradectl.domain.instrument import Instrument
+from tradectl.domain.lifecycle import Target
 from tradectl.domain.money import ONE
 from tradectl.domain.position import Side
 from tradectl.domain.signal import Signal
@@ -15,8 +16,11 @@ from tradectl.risk.terms import Terms
 
 @dataclass(frozen=True, slots=True)
 class ExitPlan:
+    """`target` is the nearest one. `targets`: those placed as orders of their own; empty, the one is attached."""
+
     stop: Decimal
     target: Decimal | None
+    targets: tuple[Target, ...] = ()
 
 
 def plan(ctx: SymbolContext, signal: Signal, terms: Terms) -> ExitPlan:
@@ -27,10 +31,25 @@ def plan(ctx: SymbolContext, signal: Signal, terms: Terms) -> ExitPlan:
     perps = ctx.account.config.perps
     sign = terms.side.sign
     stop = signal.stop if signal.stop is not None else terms.reference * (ONE - sign * perps.stop_loss_pct)
-    target = signal.targets[0] if signal.targets else terms.reference * (ONE + sign * perps.take_profit_pct)
-    if terms.side is Side.LONG:
-        return ExitPlan(ctx.instrument.ceil_price(stop), ctx.instrument.floor_price(target))
-    return ExitPlan(ctx.instrument.floor_price(stop), ctx.instrument.ceil_price(target))
+    stop = ctx.instrument.ceil_price(stop) if terms.side is Side.LONG else ctx.instrument.floor_price(stop)
+    configured = ctx.account.config.exits.targets
+    if signal.targets or not configured:
+        target = signal.targets[0] if signal.targets else terms.reference * (ONE + sign * perps.take_profit_pct)
+        return ExitPlan(stop, _sooner(ctx.instrument, terms.side, target))
+    distance = abs(terms.reference - stop)
+    targets = tuple(
+        Target(
+            f"tp{place}",
+            _sooner(ctx.instrument, terms.side, terms.reference + sign * one.distance_r * distance),
+            one.fraction,
+        )
+        for place, one in enumerate(configured, 1)
+    )
+    return ExitPlan(stop, targets[0].price, targets)
+
+
+def _sooner(instrument: Instrument, side: Side, price: Decimal) -> Decimal:
+    return instrument.floor_price(price) if side is Side.LONG else instrument.ceil_price(price)
 
 
 def liquidation_price(instrument: Instrument, terms: Terms, qty: Decimal) -> Decimal:

@@ -75,10 +75,11 @@ def size(admitted: Admitted, ctx: SymbolContext) -> Sized | SymbolRefusal:
         leverage=terms.leverage,
         initial_margin=qty * terms.reference / terms.leverage,
         stop_price=exits.stop,
-        target_price=exits.target,
+        target_price=None if exits.targets else exits.target,
         risk_amount=qty * abs(terms.reference - exits.stop),
         caps=bound,
         verdicts=tuple(verdicts),
+        targets=exits.targets,
     )
 
 

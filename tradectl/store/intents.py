@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from tradectl.domain.intent import INTENT_TRANSITIONS, ClientId, Intent, IntentDraft, IntentState, Purpose
 from tradectl.domain.money import dec, text
-from tradectl.domain.order import BracketLeg, OrderSide, OrderType, TriggerBy
+from tradectl.domain.order import OrderFact
 from tradectl.domain.signal import Sized
 from tradectl.errors import ToolError
-from tradectl.store import encoding, journal
+from tradectl.store import encoding, intent_rows, journal, positions
+from tradectl.store.intent_rows import SELECT as _SELECT
 
 _ALLOWED = {(before, after): sentence for before, after, sentence in INTENT_TRANSITIONS}
 _IN_DOUBT = "state IN ('recorded', 'sent', 'unknown')"
-_COLUMNS = (
-    "number, client_id, symbol, purpose, side, type, qty, price, trigger_price, trigger_by, reduce_only,"
-    " close_position, stop_price, stop_by, target_price, target_by, cancels_order_id, reason, created_ms, expires_ms,"
-    " epoch, actor, state, order_id, detail, updated_ms, searches"
-)
-_SELECT = f"SELECT {_COLUMNS} FROM intents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +75,9 @@ def record(
         updated_ms=created_ms,
     )
     plan = None if draft.sized is None else encoding.dump(_plan_body(draft.sized, equity))
-    values = _values(intent)
-    conn.execute(
-        f"INSERT INTO intents ({_COLUMNS}, plan) VALUES ({', '.join('?' * (len(values) + 1))})", (*values, plan)
-    )
+    values = (*intent_rows.values(intent), plan)
+    marks = ", ".join("?" * len(values))
+    conn.execute(f"INSERT INTO intents ({intent_rows.COLUMNS}, plan) VALUES ({marks})", values)
     journal.append(
         conn,
         at_ms=created_ms,
@@ -93,6 +87,7 @@ def record(
         symbol=intent.symbol,
         body=_journal_body(intent),
     )
+    positions.recorded(conn, intent, draft.sized)
     return intent
 
 
@@ -102,12 +97,14 @@ def advance(
     to: IntentState,
     *,
     at_ms: int,
+    order: OrderFact | None = None,
     order_id: str | None = None,
     detail: str = "",
     actor: str | None = None,
 ) -> Intent:
     """Moves an intent along INTENT_TRANSITIONS and journals it; `actor` is the intent's own unless given.
 
+    order: what the venue says of it; of a cancel, `order_id` alone names what was cancelled.
     Raises ToolError on a number that is not there or a change of state that there is not.
     """
     intent = get(conn, number)
@@ -120,10 +117,17 @@ def advance(
             where=intent.client_id,
             hint="this is a fault in tradectl: report it",
         )
+    if order is not None:
+        order_id = order.order_id
     conn.execute(
         "UPDATE intents SET state = ?, order_id = coalesce(?, order_id), detail = ?, updated_ms = ? WHERE number = ?",
         (to.value, order_id, detail, at_ms, number),
     )
+    if order is not None:
+        if intent.purpose is Purpose.CANCEL:
+            note_order(conn, order, at_ms)  # of the order that it cancelled
+        elif intent.purpose is not Purpose.AMEND:
+            _note(conn, number, order)
     body: dict[str, object] = {"from": intent.state.value, "to": to.value, "sentence": sentence}
     if order_id is not None:
         body["order_id"] = order_id
@@ -138,29 +142,112 @@ def advance(
         symbol=intent.symbol,
         body=body,
     )
+    if not to.in_doubt:
+        positions.settled(conn, intent.symbol, at_ms)
     moved = get(conn, number)
     assert moved is not None  # updated in this transaction
     return moved
 
 
+def note_order(conn: sqlite3.Connection, order: OrderFact, at_ms: int) -> None:
+    """What the venue says now of an order of ours: how much it has filled, and how it ended if it has."""
+    row = conn.execute(
+        "SELECT number FROM intents WHERE order_id = ? AND purpose NOT IN ('cancel', 'amend') AND ended IS NULL",
+        (order.order_id,),
+    ).fetchone()
+    if row is not None:
+        _note(conn, row[0], order)
+        positions.settled(conn, order.symbol, at_ms)
+
+
+def _note(conn: sqlite3.Connection, number: int, order: OrderFact) -> None:
+    ended = None if order.status.open else order.status.value
+    conn.execute("UPDATE intents SET ended = ?, filled = ? WHERE number = ?", (ended, text(order.filled_qty), number))
+
+
+def standing(conn: sqlite3.Connection) -> tuple[Intent, ...]:
+    """Every intent whose order the venue has confirmed and, as far as we know, still has open; oldest first."""
+    return intent_rows.all_of(
+        conn.execute(
+            f"{_SELECT} WHERE state = 'confirmed' AND ended IS NULL AND purpose NOT IN ('cancel', 'amend')"
+            " ORDER BY number"
+        )
+    )
+
+
+def ended(conn: sqlite3.Connection, order_ids: Sequence[str]) -> frozenset[str]:
+    """Those of these orders that are ours and known to have ended."""
+    marks = ", ".join("?" * len(order_ids))
+    rows = conn.execute(
+        f"SELECT order_id FROM intents WHERE order_id IN ({marks}) AND ended IS NOT NULL"
+        " AND purpose NOT IN ('cancel', 'amend')",
+        tuple(order_ids),
+    ).fetchall()
+    return frozenset(row[0] for row in rows)
+
+
+def known_orders(conn: sqlite3.Connection, order_ids: Sequence[str]) -> frozenset[str]:
+    """Those of these orders that an intent of ours placed."""
+    marks = ", ".join("?" * len(order_ids))
+    rows = conn.execute(f"SELECT order_id FROM intents WHERE order_id IN ({marks})", tuple(order_ids)).fetchall()
+    return frozenset(row[0] for row in rows)
+
+
+def states(conn: sqlite3.Connection, client_ids: Sequence[str]) -> dict[str, IntentState]:
+    """{client id: state} of those that this store knows."""
+    marks = ", ".join("?" * len(client_ids))
+    rows = conn.execute(f"SELECT client_id, state FROM intents WHERE client_id IN ({marks})", tuple(client_ids))
+    return {client_id: IntentState(state) for client_id, state in rows.fetchall()}
+
+
+def last_order_ms(conn: sqlite3.Connection, symbol: str) -> int | None:
+    """When the symbol's last order was decided, cancels apart; venue's clock."""
+    row = conn.execute(
+        "SELECT created_ms FROM intents WHERE symbol = ? AND purpose <> 'cancel' ORDER BY number DESC LIMIT 1",
+        (symbol,),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def by_order_id(conn: sqlite3.Connection, order_id: str) -> Intent | None:
+    """The intent that an order came from; cancels and amendments of it are not meant."""
+    return intent_rows.one(
+        conn.execute(f"{_SELECT} WHERE order_id = ? AND purpose NOT IN ('cancel', 'amend')", (order_id,))
+    )
+
+
+def keep_clear_of(conn: sqlite3.Connection, number: int) -> bool:
+    """Numbers up to this one are taken at the venue, by an older copy of this store: new ones begin after it."""
+    row = conn.execute("SELECT seq FROM sqlite_sequence WHERE name = 'intents'").fetchone()
+    if row is not None and int(row[0]) >= number:
+        return False
+    if row is None:
+        conn.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('intents', ?)", (number,))
+    else:
+        conn.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'intents'", (number,))
+    return True
+
+
 def get(conn: sqlite3.Connection, number: int) -> Intent | None:
-    return _one(conn.execute(f"{_SELECT} WHERE number = ?", (number,)))
+    return intent_rows.one(conn.execute(f"{_SELECT} WHERE number = ?", (number,)))
 
 
 def by_client_id(conn: sqlite3.Connection, client_id: str) -> Intent | None:
-    return _one(conn.execute(f"{_SELECT} WHERE client_id = ?", (client_id,)))
+    return intent_rows.one(conn.execute(f"{_SELECT} WHERE client_id = ?", (client_id,)))
 
 
 def in_doubt(conn: sqlite3.Connection) -> tuple[Intent, ...]:
     """Every intent that the venue may or may not have, oldest first."""
-    return _all(conn.execute(f"{_SELECT} WHERE {_IN_DOUBT} ORDER BY number"))
+    return intent_rows.all_of(conn.execute(f"{_SELECT} WHERE {_IN_DOUBT} ORDER BY number"))
 
 
 def latest(conn: sqlite3.Connection, symbol: str | None, limit: int) -> list[Intent]:
     """The last `limit` intents, newest first, of one symbol or of all."""
     if symbol is None:
-        return list(_all(conn.execute(f"{_SELECT} ORDER BY number DESC LIMIT ?", (limit,))))
-    return list(_all(conn.execute(f"{_SELECT} WHERE symbol = ? ORDER BY number DESC LIMIT ?", (symbol, limit))))
+        return list(intent_rows.all_of(conn.execute(f"{_SELECT} ORDER BY number DESC LIMIT ?", (limit,))))
+    return list(
+        intent_rows.all_of(conn.execute(f"{_SELECT} WHERE symbol = ? ORDER BY number DESC LIMIT ?", (symbol, limit)))
+    )
 
 
 def note_search(conn: sqlite3.Connection, number: int) -> Intent:
@@ -234,81 +321,3 @@ def _journal_body(intent: Intent) -> dict[str, object]:
     if intent.close_position:
         body["close_position"] = True
     return body
-
-
-def _values(intent: Intent) -> tuple[object, ...]:
-    return (
-        intent.number,
-        intent.client_id,
-        intent.symbol,
-        intent.purpose.value,
-        intent.side.value,
-        intent.type.value,
-        encoding.money(intent.qty),
-        encoding.money(intent.price),
-        encoding.money(intent.trigger_price),
-        intent.trigger_by.value if intent.trigger_by else None,
-        int(intent.reduce_only),
-        int(intent.close_position),
-        text(intent.stop.trigger_price) if intent.stop else None,
-        intent.stop.trigger_by.value if intent.stop else None,
-        text(intent.target.trigger_price) if intent.target else None,
-        intent.target.trigger_by.value if intent.target else None,
-        intent.cancels_order_id,
-        intent.reason,
-        intent.created_ms,
-        intent.expires_ms,
-        intent.epoch,
-        intent.actor,
-        intent.state.value,
-        intent.order_id,
-        intent.detail,
-        intent.updated_ms,
-        intent.searches,
-    )
-
-
-def _one(cursor: sqlite3.Cursor) -> Intent | None:
-    rows = cursor.fetchall()
-    return _intent(rows[0]) if rows else None
-
-
-def _all(cursor: sqlite3.Cursor) -> tuple[Intent, ...]:
-    return tuple(_intent(row) for row in cursor.fetchall())
-
-
-def _leg(price: str | None, by: str | None) -> BracketLeg | None:
-    return None if price is None or by is None else BracketLeg(dec(price), TriggerBy(by))
-
-
-def _intent(row: tuple[Any, ...]) -> Intent:
-    (number, client_id, symbol, purpose, side, kind, qty, price, trigger, by, reduce_only, close_position,
-     stop_price, stop_by, target_price, target_by, cancels, reason, created_ms, expires_ms, epoch, actor, state,
-     order_id, detail, updated_ms, searches) = row  # fmt: skip
-    return Intent(
-        number=number,
-        client_id=client_id,
-        symbol=symbol,
-        purpose=Purpose(purpose),
-        side=OrderSide(side),
-        type=OrderType(kind),
-        qty=encoding.amount(qty),
-        price=encoding.amount(price),
-        trigger_price=encoding.amount(trigger),
-        trigger_by=None if by is None else TriggerBy(by),
-        reduce_only=bool(reduce_only),
-        close_position=bool(close_position),
-        stop=_leg(stop_price, stop_by),
-        target=_leg(target_price, target_by),
-        cancels_order_id=cancels,
-        reason=reason,
-        created_ms=created_ms,
-        expires_ms=expires_ms,
-        epoch=epoch,
-        actor=actor,
-        state=IntentState(state),
-        order_id=order_id,
-        detail=detail,
-        updated_ms=updated_ms,
-        searches=searches,
-    )

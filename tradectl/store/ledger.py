@@ -78,8 +78,42 @@ def add_fill(conn: sqlite3.Connection, fill: Fill, realised: Decimal, trade_numb
             trade_number,
         ),
     )
-    _add_totals(conn, gross=realised, fees=fill.fee, fills=1)
+    _add_totals(conn, gross=realised, fees=fill.fee, fills=0 if fill.kind.invented else 1)
     return True
+
+
+def knows(conn: sqlite3.Connection, execution_id: str) -> bool:
+    return conn.execute("SELECT 1 FROM fills WHERE execution_id = ?", (execution_id,)).fetchone() is not None
+
+
+def next_invented(conn: sqlite3.Connection) -> int:
+    """The number of the next fill of our own making: below zero, apart from the venue's."""
+    return min(int(conn.execute("SELECT coalesce(min(seq), 0) FROM fills").fetchone()[0]), 0) - 1
+
+
+def stand_in(conn: sqlite3.Connection, trade_number: int, client_id: str | None) -> tuple[str, Decimal, Decimal] | None:
+    """(execution id, quantity, price) of the fill that stands in for those that an order of a trade still lacks."""
+    row = conn.execute(
+        "SELECT execution_id, qty, price FROM fills WHERE trade_number = ? AND client_id = ? AND kind = 'synthetic'",
+        (trade_number, client_id),
+    ).fetchone()
+    return None if row is None else (row[0], dec(row[1]), dec(row[2]))
+
+
+def opener(conn: sqlite3.Connection, trade_number: int) -> str | None:
+    """The client id of the fill that opened a trade; None for an order without one, somebody else's."""
+    row = conn.execute(
+        "SELECT client_id FROM fills WHERE trade_number = ? ORDER BY rowid LIMIT 1", (trade_number,)
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def shrink_stand_in(conn: sqlite3.Connection, execution_id: str, left: Decimal) -> None:
+    """What is left of it once real fills have come; nothing left, and it goes."""
+    if left:
+        conn.execute("UPDATE fills SET qty = ? WHERE execution_id = ?", (text(left), execution_id))
+    else:
+        conn.execute("DELETE FROM fills WHERE execution_id = ?", (execution_id,))
 
 
 def add_funding(conn: sqlite3.Connection, funding: Funding, trade_number: int | None) -> bool:
@@ -107,6 +141,12 @@ def open_trades(conn: sqlite3.Connection) -> dict[str, OpenTrade]:
     """The open trade of each symbol that has one."""
     rows = conn.execute(f"SELECT {_OPEN} FROM open_trades ORDER BY number").fetchall()
     return {row[1]: _open_trade(row) for row in rows}
+
+
+def open_trade(conn: sqlite3.Connection, symbol: str) -> OpenTrade | None:
+    """The open trade of one symbol."""
+    row = conn.execute(f"SELECT {_OPEN} FROM open_trades WHERE symbol = ?", (symbol,)).fetchone()
+    return None if row is None else _open_trade(row)
 
 
 def save_open_trade(conn: sqlite3.Connection, trade: OpenTrade) -> None:

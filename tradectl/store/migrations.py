@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tradectl.errors import StoreDamaged, StoreTooNew
 from tradectl.store.faults import RESTORE_HINT
 from tradectl.store.schema_v1 import APPLICATION_ID, TABLES
+from tradectl.store.schema_v2 import STATEMENTS as POSITIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,10 @@ class Migration:
     statements: tuple[str, ...]
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(1, "first_schema", TABLES),)
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, "first_schema", TABLES),
+    Migration(2, "positions", POSITIONS),
+)
 CURRENT_VERSION = MIGRATIONS[-1].version
 
 

@@ -71,6 +71,14 @@ def backlog(conn: sqlite3.Connection) -> Backlog:
     return Backlog(*conn.execute("SELECT count(*), min(at_ms) FROM outbox WHERE delivered_ms IS NULL").fetchone())
 
 
+def last_ms(conn: sqlite3.Connection, type: str, symbol: str) -> int | None:
+    """When the newest alert of this type and symbol was put here, delivered or not."""
+    row = conn.execute(
+        "SELECT at_ms FROM outbox WHERE type = ? AND symbol = ? ORDER BY id DESC LIMIT 1", (type, symbol)
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
 def prune(conn: sqlite3.Connection, now_ms: int) -> int:
     """Forgets what was delivered more than a week ago; what waits stays. Returns the rows removed."""
     return conn.execute("DELETE FROM outbox WHERE delivered_ms < ?", (now_ms - KEEP_DELIVERED_MS,)).rowcount

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tradectl.domain.candle import Candle
+from tradectl.domain.position import Side
 from tradectl.domain.signal import NoSignal, Signal
 
 
@@ -18,5 +19,9 @@ class Strategy(Protocol):
     @property
     def needs(self) -> int:
         """How many closed candles it takes to have an opinion."""
+
+    @property
+    def sides(self) -> frozenset[Side]:
+        """The directions it trades."""
 
     def evaluate(self, symbol: str, candles: Sequence[Candle]) -> Signal | NoSignal: ...

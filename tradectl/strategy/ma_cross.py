@@ -38,6 +38,10 @@ class MaCross:
     def needs(self) -> int:
         return self.slow + 1
 
+    @property
+    def sides(self) -> frozenset[Side]:
+        return frozenset({Side.LONG})
+
     def evaluate(self, symbol: str, candles: Sequence[Candle]) -> Signal | NoSignal:
         """The opinion at the last candle of `candles` (closed, oldest first)."""
         if len(candles) < self.needs:

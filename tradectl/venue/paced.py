@@ -19,22 +19,20 @@ from tradectl.domain.snapshot import Snapshot, Ticker
 from tradectl.domain.tags import Tag
 from tradectl.errors import RateLimited, VenueUnreachable
 from tradectl.venue.pace import Pace
+from tradectl.venue.through import Through
 
 _log = logs.get("venue.paced")
 T = TypeVar("T")
 
 
-class PacedVenue:
+class PacedVenue(Through):
     """Wraps a venue. Reads wait their turn and are tried again after each pause of `backoff_seconds`."""
 
     def __init__(self, inner: Venue, pace: Pace, clock: Clock, backoff_seconds: Sequence[float]) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self.pace = pace
         self._clock = clock
         self._backoff = tuple(backoff_seconds)
-        self.name = inner.name
-        self.environment = inner.environment
-        self.currency = inner.currency
 
     async def _read(self, call: Callable[[], Awaitable[T]]) -> T:
         for pause in self._backoff:
@@ -110,6 +108,3 @@ class PacedVenue:
     async def set_margin_mode(self, symbol: str, mode: str) -> Outcome | None:
         await self.pace.turn()
         return await self._inner.set_margin_mode(symbol, mode)
-
-    async def close(self) -> None:
-        await self._inner.close()

@@ -14,6 +14,7 @@ from tradectl.risk.context import AccountContext
 _TAGS = {
     LatchName.KILL_SWITCH: Tag.SAFETY_HALT,
     LatchName.PAUSE: Tag.SAFETY_PAUSED,
+    LatchName.RECONCILE: Tag.SAFETY_RECON_BLOCK,
     LatchName.UNKNOWN_ORDER: Tag.SAFETY_UNKNOWN_ORDER,
 }
 _ORDER = tuple(_TAGS)  # strictest first
@@ -30,6 +31,8 @@ def check(account: AccountContext, symbol: str) -> Verdict:
     if not account.recovered:
         why = account.recovery_reason or "start-up has not read every source yet"
         return _blocked(f"venue and store do not agree yet: {why}", symbol)
+    if account.snapshot.doubts:
+        return _blocked(f"the venue's lists are not complete: {account.snapshot.doubts[0]}", symbol)
     disagreement = account.disagreements.get(symbol)
     if disagreement is not None:
         return _blocked(f"the books disagree on {symbol}: {disagreement}", symbol)

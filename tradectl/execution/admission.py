@@ -1,0 +1,105 @@
+"""Whether the door may record a draft now: asked inside the transaction that records it (promises 2 and 9).
+
+Protection and what an operator asked for are possible in every state; entries need everything, and one symbol holds
+one position: a second entry beside it is refused here too, whatever the gates have thought (promise 8).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tradectl.domain.intent import IntentDraft, Purpose
+from tradectl.domain.lifecycle import PositionState
+from tradectl.domain.system_state import PERMISSIONS, Latch, system_state
+from tradectl.errors import EntryRefused
+from tradectl.store import halt, intents, latches, lease, ledger, positions
+from tradectl.store.connection import Connection
+
+EXIT_IN_DOUBT = "exit_in_doubt"
+OCCUPIED = "occupied"
+_ALWAYS = (Purpose.STOP, Purpose.CANCEL, Purpose.AMEND, Purpose.CLOSE)
+
+
+def admit(conn: Connection, draft: IntentDraft, *, store: Path, epoch: int, last_resort: bool) -> None:
+    """Raises EntryRefused, saying what forbids it. epoch: the caller's lease; 0 for an operator, who needs none."""
+    if epoch:
+        lease.check(conn, epoch)
+    if draft.purpose in _ALWAYS or last_resort:
+        return
+    active = latches.active(conn)
+    halted = halt.read(str(store))
+    if draft.purpose.adds_exposure:
+        _admit_entry(conn, draft, active, halted, store)
+        return
+    if halted is not None or not PERMISSIONS[system_state(active)].manage:
+        raise EntryRefused(
+            "the system is halted: only protection and operators' exits are permitted",
+            code="halted",
+            where=draft.symbol,
+        )
+    if draft.purpose is Purpose.EXIT:
+        _no_exit_in_doubt(conn, draft.symbol)
+
+
+def _admit_entry(
+    conn: Connection, draft: IntentDraft, active: tuple[Latch, ...], halted: str | None, store: Path
+) -> None:
+    if halted is not None:
+        raise EntryRefused(
+            "a halt file forbids entries", code="halt_file", where=halt.halt_path(str(store)), why=halted
+        )
+    blocking = _first_blocking(active, draft.symbol)
+    if blocking is not None:
+        raise EntryRefused(
+            f"the latch {blocking.name.value} forbids entries",
+            code=blocking.name.value,
+            where=blocking.scope or "account",
+            why=f"set by {blocking.set_by}: {blocking.reason}",
+            hint=blocking.rule.cleared_by,
+        )
+    _one_position(conn, draft)
+
+
+def _one_position(conn: Connection, draft: IntentDraft) -> None:
+    """A symbol that holds a position takes no entry but another slice of the very entry that opened it."""
+    assert draft.sized is not None, "an entry is drafted from a Sized and nothing else"
+    held = positions.of(conn, draft.symbol)
+    trade = ledger.open_trade(conn, draft.symbol)
+    if held is None and trade is None:
+        return
+    same = held is not None and held.entry_key == positions.entry_key(draft.sized)
+    if held is not None and same and held.state is not PositionState.CLOSING:
+        if trade is None or held.trade_number in (None, trade.number):
+            return
+    what = f"position {held.number} is {held.state.value}" if held is not None else "the ledger holds an open trade"
+    raise EntryRefused(
+        f"{draft.symbol} is taken: {what}",
+        code=OCCUPIED,
+        where=draft.symbol,
+        why="one symbol holds one position; nothing is added to it by another signal",
+    )
+
+
+def _no_exit_in_doubt(conn: Connection, symbol: str) -> None:
+    """An exit waits for what became of the one before it (promise 3), an operator's included."""
+    for intent in intents.in_doubt(conn):
+        if intent.symbol == symbol and intent.purpose in (Purpose.EXIT, Purpose.CLOSE):
+            raise EntryRefused(
+                f"the outcome of {intent.purpose.value} order {intent.client_id} is not known yet",
+                code=EXIT_IN_DOUBT,
+                where=symbol,
+                why="a second exit is sent only when the venue has shown what became of the first",
+                hint="the bot asks the venue each cycle",
+            )
+
+
+def _first_blocking(active: tuple[Latch, ...], symbol: str) -> Latch | None:
+    """The first latch that forbids an entry on this symbol: the account's own, or one of the symbol's."""
+    for latch in active:
+        state = latch.rule.state
+        if state is None:
+            if latch.scope in ("", symbol):
+                return latch
+        elif not PERMISSIONS[state].entries and latch.scope in ("", symbol):
+            return latch
+    return None

@@ -1,0 +1,278 @@
+"""What one account event does to the books, within one transaction: ledger, open trade, position of ours, counters.
+
+Whose a fill is, its client id says, or the order that it was attached to. A position is ours when an entry of ours
+opened it; what others open is in the ledger (it is the account's) and in nobody's management.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from tradectl.domain import risk_state
+from tradectl.domain.fill import AccountEvent, Fill, FillKind, Funding, TransferFact
+from tradectl.domain.intent import ClientId, Intent, Purpose
+from tradectl.domain.ledger import Booked, ClosedTrade, OpenTrade, book_fill, book_funding, without
+from tradectl.domain.lifecycle import Origin
+from tradectl.domain.money import ZERO, amount, text
+from tradectl.domain.risk_state import RiskState
+from tradectl.domain.tags import Tag
+from tradectl.store import identity, intents, journal, ledger, outbox, positions, risk, session, transfers
+from tradectl.store.connection import Connection
+
+Line = tuple[Tag, str, dict[str, object]]
+
+
+class Booking:
+    """The state of one booking transaction. `lines` are to be logged once it has committed."""
+
+    def __init__(self, conn: Connection, currency: str) -> None:
+        self._conn = conn
+        self._currency = currency
+        self._tag = identity.read(conn).store_tag
+        self._trades = ledger.open_trades(conn)
+        self._risk: RiskState | None = risk.load(conn)
+        self._last_ms = 0
+        self.fills: list[Fill] = []
+        self.fundings: list[Funding] = []
+        self.transfers: list[TransferFact] = []
+        self.opened: list[OpenTrade] = []
+        self.closed: list[ClosedTrade] = []
+        self.lines: list[Line] = []
+
+    def take(self, event: AccountEvent) -> None:
+        """Books one event; one that is known already changes nothing (promise 7)."""
+        self._last_ms = max(self._last_ms, event.at_ms)
+        if isinstance(event, Fill):
+            self._fill(event)
+        elif isinstance(event, Funding):
+            self._funding(event)
+        else:
+            self._transfer(event)
+
+    def finish(self, last_seq: int) -> None:
+        if self._risk is not None:
+            risk.save(self._conn, self._risk)
+        ledger.set_cursor(self._conn, max(last_seq, ledger.cursor(self._conn)))
+        positions.settle_all(self._conn, self._last_ms)
+
+    def _fill(self, fill: Fill) -> None:
+        if ledger.knows(self._conn, fill.execution_id):
+            return
+        before, stood_in = self._make_way(self._trades.get(fill.symbol), fill)
+        booked = book_fill(before, fill, ledger.next_trade_number(self._conn))
+        number = before.number if before is not None else booked.open.number if booked.open is not None else 0
+        ledger.add_fill(self._conn, fill, booked.realised, number)
+        self.fills.append(fill)
+        self._cash(booked.realised - fill.fee, fill.at_ms)
+        self._say_fill(fill, booked)
+        if before is not None and fill.side is before.side.closing:
+            self._reduced(fill)
+        if booked.closed is not None:
+            self._close(booked.closed, fill)
+        if booked.open is None:
+            self._trades.pop(fill.symbol, None)
+            return
+        begins = before is None or booked.closed is not None
+        trade = booked.open
+        fresh = min(fill.qty, abs(trade.lot.qty)) - stood_in
+        grew = begins or (before is not None and abs(trade.lot.qty) > abs(before.lot.qty))
+        if grew:
+            trade = self._with_plan(trade, fill, fresh)
+        self._trades[fill.symbol] = trade
+        ledger.save_open_trade(self._conn, trade)
+        if begins:
+            self._open(trade, fill)
+        if grew:
+            self._manage(trade, fill, begins=begins, fresh=fresh)
+
+    def _make_way(self, trade: OpenTrade | None, fill: Fill) -> tuple[OpenTrade | None, Decimal]:
+        """The trade without as much of its stand-in as this real fill replaces, and how much that is."""
+        if trade is None or fill.kind.invented or fill.side is not trade.side.opening:
+            return trade, ZERO
+        found = ledger.stand_in(self._conn, trade.number, fill.client_id)
+        if found is None:
+            return trade, ZERO
+        execution_id, qty, price = found
+        replaced = min(qty, fill.qty, abs(trade.lot.qty))
+        ledger.shrink_stand_in(self._conn, execution_id, qty - replaced)
+        return without(trade, replaced, price), replaced
+
+    def _manage(self, trade: OpenTrade, fill: Fill, *, begins: bool, fresh: Decimal) -> None:
+        """An entry of ours that opened or enlarged a position, by `fresh`, moves our position along."""
+        entry, ours = self._entry_of(fill)
+        if not ours:
+            return
+        held = positions.of(self._conn, fill.symbol)
+        if held is not None and held.side is trade.side:
+            seen = fill.kind is FillKind.SYNTHETIC
+            positions.filled(self._conn, fill.symbol, trade.number, fresh, fill.at_ms, seen=seen)
+        elif held is None and begins:
+            # Ours by its client id, and no intent of this store began it: the store is older than the order.
+            stop = entry.stop.trigger_price if entry is not None and entry.stop is not None else None
+            positions.take_over(
+                self._conn, fill.symbol, trade.side, Origin.EXPLAINED, trade_number=trade.number,
+                entry_qty=abs(trade.lot.qty), stop_price=stop, at_ms=fill.at_ms,
+            )  # fmt: skip
+
+    def _entry_of(self, fill: Fill) -> tuple[Intent | None, bool]:
+        """The entry of ours that a fill belongs to, as far as this store knows it, and whether it is ours at all."""
+        ours = ClientId.parse(fill.client_id)
+        if ours is None or ours.store_tag != self._tag or ours.purpose is not Purpose.ENTRY:
+            return None, False
+        if not ours.emergency:
+            intents.keep_clear_of(self._conn, ours.number)
+        return intents.by_client_id(self._conn, str(fill.client_id)), True
+
+    def _reduced(self, fill: Fill) -> None:
+        """Which of its targets a fill belongs to, that made a position smaller."""
+        ours = ClientId.parse(fill.client_id)
+        if ours is not None and ours.store_tag == self._tag and ours.purpose in (Purpose.TP1, Purpose.TP2):
+            positions.target_filled(self._conn, fill.symbol, ours.purpose.value, fill.qty)
+        elif fill.parent_id is not None and fill.reason == "target":
+            positions.target_filled(self._conn, fill.symbol, Purpose.TP1.value, fill.qty)
+
+    def _with_plan(self, trade: OpenTrade, fill: Fill, fresh: Decimal) -> OpenTrade:
+        """Takes the exit plan from the entry's own intent; a position that no intent explains has none."""
+        ours = ClientId.parse(fill.client_id)
+        if ours is None or ours.purpose is not Purpose.ENTRY:
+            return trade
+        intent = intents.by_client_id(self._conn, str(fill.client_id))
+        if intent is None or intent.stop is None:
+            return trade
+        stop = intent.stop.trigger_price
+        at_risk = abs(fill.price - stop) * fresh
+        return replace(
+            trade,
+            stop_price=stop,
+            target_price=intent.target.trigger_price if intent.target else None,
+            risk_amount=(trade.risk_amount or ZERO) + at_risk,
+            entry_equity=trade.entry_equity or (self._risk.last_equity if self._risk else None),
+        )
+
+    def _open(self, trade: OpenTrade, fill: Fill) -> None:
+        self.opened.append(trade)
+        ours = ClientId.parse(fill.client_id)
+        if ours is not None and ours.purpose is Purpose.ENTRY and session.current(self._conn) is not None:
+            # Without a session (the bot was stopped before it saw this fill) there is no count that it belongs to.
+            session.count_entry(self._conn)
+        sentence = f"{trade.side.value} {fill.symbol} opened at {text(fill.price)}"
+        self._alert("new_position", fill.symbol, fill.at_ms, sentence, {"qty": text(fill.qty)})
+
+    def _close(self, closed: ClosedTrade, fill: Fill) -> None:
+        self.closed.append(closed)
+        ledger.close_trade(self._conn, closed)
+        positions.flat(self._conn, closed.symbol, fill.at_ms)
+        if self._risk is not None:
+            self._risk = risk_state.book_trade(self._risk, closed.net, closed.closed_ms)
+        minutes = (closed.closed_ms - closed.opened_ms) // 60_000
+        sentence = (
+            f"{closed.side.value} {closed.symbol} closed by {closed.exit_reason}: "
+            f"net {amount(closed.net, self._currency)} after {minutes} min"
+        )
+        body: dict[str, object] = {
+            "trade": closed.number,
+            "side": closed.side.value,
+            "entry_price": text(closed.entry_price),
+            "exit_price": text(closed.exit_price),
+            "gross": text(closed.gross),
+            "fees": text(closed.fees),
+            "funding": text(closed.funding),
+            "net": text(closed.net),
+            "reason": closed.exit_reason,
+        }
+        journal.append(
+            self._conn,
+            at_ms=fill.at_ms,
+            kind="trade",
+            actor="venue",
+            subject=f"trade {closed.number}",
+            symbol=closed.symbol,
+            body=body,
+        )
+        self.lines.append((Tag.TRADE_CLOSED, sentence, {"symbol": closed.symbol, "trade": closed.number}))
+        urgent = fill.kind is FillKind.LIQUIDATION
+        self._alert("position_closed", closed.symbol, fill.at_ms, sentence, body, urgent=urgent)
+
+    def _funding(self, funding: Funding) -> None:
+        trade = self._trades.get(funding.symbol)
+        if not ledger.add_funding(self._conn, funding, trade.number if trade else None):
+            return
+        self.fundings.append(funding)
+        self._cash(funding.amount, funding.at_ms)
+        if trade is not None:
+            self._trades[funding.symbol] = book_funding(trade, funding)
+            ledger.save_open_trade(self._conn, self._trades[funding.symbol])
+        journal.append(
+            self._conn,
+            at_ms=funding.at_ms,
+            kind="funding",
+            actor="venue",
+            subject=funding.funding_id,
+            symbol=funding.symbol,
+            body={"rate": text(funding.rate), "amount": text(funding.amount)},
+        )
+        word = "received" if funding.amount > 0 else "paid"
+        sentence = f"funding {word}: {amount(abs(funding.amount), self._currency, 4)}"
+        self.lines.append((Tag.FUNDING, sentence, {"symbol": funding.symbol, "rate": text(funding.rate)}))
+
+    def _transfer(self, fact: TransferFact) -> None:
+        """Peak and day-start move with the money, from the equity last seen before it; nothing else does."""
+        if not transfers.add(self._conn, fact):
+            return
+        self.transfers.append(fact)
+        if self._risk is not None and self._risk.last_equity > 0:
+            self._risk = risk_state.transfer(self._risk, fact.amount, self._risk.last_equity)
+        journal.append(
+            self._conn,
+            at_ms=fact.at_ms,
+            kind="transfer",
+            actor="venue",
+            subject=fact.transfer_id,
+            symbol="",
+            body={"amount": text(fact.amount)},
+        )
+        word = "deposit" if fact.amount > 0 else "withdrawal"
+        sentence = f"{word} of {amount(abs(fact.amount), self._currency)}: neither profit nor loss"
+        self.lines.append((Tag.TRANSFER, sentence, {"transfer": fact.transfer_id}))
+
+    def _cash(self, net: Decimal, at_ms: int) -> None:
+        if self._risk is not None:
+            self._risk = risk_state.book_cash(self._risk, net, at_ms)
+
+    def _say_fill(self, fill: Fill, booked: Booked) -> None:
+        body: dict[str, object] = {
+            "side": fill.side.value,
+            "qty": text(fill.qty),
+            "price": text(fill.price),
+            "fee": text(fill.fee),
+            "realised": text(booked.realised),
+            "order": fill.order_id,
+            "reason": fill.reason,
+        }
+        journal.append(
+            self._conn,
+            at_ms=fill.at_ms,
+            kind="fill",
+            actor="venue",
+            subject=fill.execution_id,
+            symbol=fill.symbol,
+            body=body,
+        )
+        sentence = f"{fill.reason} {fill.side.value} {text(fill.qty)} {fill.symbol} at {text(fill.price)}"
+        self.lines.append(
+            (Tag.FILL, sentence, {"symbol": fill.symbol, "fee": text(fill.fee), "realised": text(booked.realised)})
+        )
+
+    def _alert(
+        self, kind: str, symbol: str, at_ms: int, sentence: str, context: dict[str, object], *, urgent: bool = False
+    ) -> None:
+        outbox.put(
+            self._conn,
+            at_ms=at_ms,
+            type=kind,
+            symbol=symbol,
+            urgent=urgent,
+            text=sentence,
+            context={"symbol": symbol, **context},
+        )

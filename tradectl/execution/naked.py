@@ -1,0 +1,64 @@
+"""How long positions are naked, measured and said: when a spell begins, and when nothing could be done about it."""
+
+from __future__ import annotations
+
+from tradectl import logs
+from tradectl.domain.candle import MINUTE_MS
+from tradectl.domain.ledger import OpenTrade
+from tradectl.domain.money import text
+from tradectl.domain.position import Coverage, PositionFact
+from tradectl.domain.tags import Tag
+from tradectl.store import cycles, ledger, outbox
+from tradectl.store.connection import Connection
+from tradectl.store.database import Database
+
+_log = logs.get("execution.naked")
+_TYPE = Tag.SAFETY_NAKED_POSITION.value.lower()
+_REPEAT_MS = 5 * MINUTE_MS
+
+
+def begin(db: Database, position: PositionFact, trade: OpenTrade | None, cover: Coverage, now_ms: int) -> None:
+    """A spell begins, unless one runs: from the last complete cycle, in which the position was not naked yet."""
+    if trade is not None and trade.naked_since_ms is not None:
+        return
+    with db.read() as conn:
+        seen_ms = cycles.progress(conn).venue_ms
+        said_ms = None if trade is not None else outbox.last_ms(conn, _TYPE, position.symbol)
+    if said_ms is not None and now_ms - said_ms < _REPEAT_MS:
+        return  # no trade of the ledger keeps its spell: what was just said is not said each pass
+    since = max(trade.opened_ms, min(seen_ms, now_ms)) if trade is not None else now_ms
+    sentence = (
+        f"{position.side.value} {text(abs(position.qty))} {position.symbol} is {cover.protection.value}: "
+        f"stops cover {text(cover.covered_qty)}{f' ({cover.why})' if cover.why else ''}"
+    )
+    _log.emit(Tag.SAFETY_NAKED_POSITION, sentence, symbol=position.symbol, naked_ms=now_ms - since)
+    with db.transaction() as conn:
+        if trade is not None:
+            ledger.begin_naked(conn, trade.number, since)
+        _alert(conn, position, sentence, now_ms)
+
+
+def end(db: Database, trade: OpenTrade | None, now_ms: int) -> None:
+    if trade is None or trade.naked_since_ms is None:
+        return
+    with db.transaction() as conn:
+        ledger.end_naked(conn, trade.number, now_ms)
+
+
+def alarm(db: Database, position: PositionFact, sentence: str, at_ms: int) -> None:
+    """What was done about a position that cannot be protected, or that nothing could be."""
+    _log.emit(Tag.SAFETY_NAKED_POSITION, sentence, level=50, symbol=position.symbol, qty=text(abs(position.qty)))
+    with db.transaction() as conn:
+        _alert(conn, position, sentence, at_ms)
+
+
+def _alert(conn: Connection, position: PositionFact, sentence: str, at_ms: int) -> None:
+    outbox.put(
+        conn,
+        at_ms=at_ms,
+        type=_TYPE,
+        symbol=position.symbol,
+        urgent=True,
+        text=sentence,
+        context={"symbol": position.symbol, "qty": text(abs(position.qty))},
+    )

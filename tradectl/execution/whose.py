@@ -1,0 +1,49 @@
+"""Whose an order is: by its client id, or by the order that it was attached to. Everybody else's are left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tradectl.domain.intent import ClientId, Purpose
+from tradectl.domain.order import OrderFact
+from tradectl.store import intents
+from tradectl.store.connection import Connection
+
+
+class Whose(StrEnum):
+    OURS = "ours"
+    ATTACHED = "attached"  # to an order of ours
+    OTHER_STORE = "other_store"  # our prefix, another store's tag: a second bot on the account
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Tells orders apart for one store. `parents`: orders of ours that others may be attached to."""
+
+    store_tag: str
+    parents: frozenset[str]
+
+    def of(self, order: OrderFact) -> Whose:
+        found = ClientId.parse(order.client_id)
+        if found is not None:
+            return Whose.OURS if found.store_tag == self.store_tag else Whose.OTHER_STORE
+        return Whose.ATTACHED if order.parent_id in self.parents else Whose.FOREIGN
+
+    def ours(self, order: OrderFact) -> bool:
+        """Placed by this store, or attached to what it placed."""
+        return self.of(order) in (Whose.OURS, Whose.ATTACHED)
+
+
+def owner(conn: Connection, store_tag: str, orders: Iterable[OrderFact]) -> Owner:
+    """For these orders: asks the store about the parents that they name."""
+    named = sorted({order.parent_id for order in orders if order.parent_id is not None})
+    return Owner(store_tag, intents.known_orders(conn, named) if named else frozenset())
+
+
+def purpose_of(order: OrderFact) -> Purpose | None:
+    """What an order of ours was placed for, as its client id says; None for any other."""
+    found = ClientId.parse(order.client_id)
+    return None if found is None else found.purpose

@@ -1,0 +1,17 @@
+"""What `run` has resolved and operators' commands need where no configuration is named: written at each start."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+
+
+def save(conn: sqlite3.Connection, values: Mapping[str, str]) -> None:
+    """Replaces every setting."""
+    conn.execute("DELETE FROM settings")
+    conn.executemany("INSERT INTO settings (name, value) VALUES (?, ?)", sorted(values.items()))
+
+
+def load(conn: sqlite3.Connection) -> dict[str, str]:
+    """{name: value}; empty before the first run."""
+    return dict(conn.execute("SELECT name, value FROM settings").fetchall())
