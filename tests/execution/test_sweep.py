@@ -170,7 +170,7 @@ def test_a_locked_store_turns_to_the_emergency_journal_and_stays_there(
     assert world.open_ids() == set()
     waiting = emergency.waiting(world.db.path)
     assert [one["body"]["step"] for one in waiting] == ["recorded", "confirmed"] * 2
-    assert {one["body"]["subject"] for one in waiting} == ids
+    assert {one["body"]["cancels"] for one in waiting} == ids
     assert {one["kind"] for one in waiting} == {"emergency"}
     assert "locked" in hands.store_trouble
 

@@ -243,8 +243,11 @@ async def _protect_blind(bot: Bot) -> None:
     memory.acted_blind = True
     try:
         snapshot = await bot.venue.snapshot()
+        skew_ms = bot.protection.max_skew_ms
+        waiting = {symbol: expires_ms + skew_ms for symbol, expires_ms in bot.door.unsettled.items()}
+        waiting |= memory.blind_waiting
         memory.blind_waiting = await protect_blind(
-            bot.emergency, snapshot, bot.instruments, bot.protection, memory.planned_stops, memory.blind_waiting
+            bot.emergency, snapshot, bot.instruments, bot.protection, memory.planned_stops, waiting
         )
     except VenueUnreachable as error:
         _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"neither store nor venue can be reached: {error.what}", level=50)

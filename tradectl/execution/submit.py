@@ -80,6 +80,8 @@ class Door:
         self._window_ms = recv_window_ms
         self._spacing_ms = spacing_ms
         self._turn = turn
+        # Symbol → when its last request expires, while its outcome has not been written: the store failed on the way.
+        self.unsettled: dict[str, int] = {}
 
     async def submit(self, draft: IntentDraft, *, last_resort: bool = False) -> Submitted:
         """Records, sends, and records the outcome.
@@ -112,8 +114,11 @@ class Door:
                     detail="its window had passed before it could leave",
                 )
             return Submitted(intent, None)
+        self.unsettled[intent.symbol] = intent.expires_ms
         outcome = await self._send(intent)
-        return Submitted(self._settle(intent, outcome), outcome)
+        settled = self._settle(intent, outcome)
+        self.unsettled.pop(intent.symbol, None)
+        return Submitted(settled, outcome)
 
     async def _keep_apart(self, symbol: str) -> None:
         """Waits until the symbol's last order is at least the spacing old. What protects never waits for that."""

@@ -41,6 +41,16 @@ class Sent:
     client_id: str = ""  # of an order; '' of a cancel
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request as it is recorded: what, under which id, and how long it lives on the venue's clock."""
+
+    draft: IntentDraft
+    client_id: str
+    created_ms: int
+    expires_ms: int
+
+
 class EmergencyDoor:
     """Takes cancels, stops and reduce-only exits while the store cannot; records each before it leaves (promise 1)."""
 
@@ -53,31 +63,31 @@ class EmergencyDoor:
         self._actor = actor
         self._store_tag = store_tag
         self.window_ms = recv_window_ms
-        self._closes = 0
+        self._sent = 0
 
     async def submit(self, draft: IntentDraft) -> Sent:
         """Records, sends, records the outcome. Raises StoreUnwritable: then nothing has left."""
         if draft.purpose not in _REDUCING:
             raise ValueError(f"the emergency journal takes what can only reduce, not a {draft.purpose.value}")
         created_ms = self._clock.now_ms()
+        # Wall time stands in for the intent's number.
+        self._sent += 1
+        number = self._clock.wall_ms() * 1000 + self._sent
+        client_id = str(ClientId(self._store_tag, draft.purpose, number, emergency=True))
+        request = _Request(draft, client_id, created_ms, created_ms + self.window_ms)
+        self._record("recorded", request, draft.reason)
         if draft.purpose is Purpose.CANCEL:
             assert draft.cancels_order_id is not None
-            subject = draft.cancels_order_id
-            self._record("recorded", draft, subject, draft.reason)
-            outcome = await self._cancel(draft.symbol, subject, created_ms)
+            outcome = await self._cancel(draft.symbol, draft.cancels_order_id, created_ms)
         else:
-            # Wall time stands in for the intent's number: clear of every number that the store gives.
-            self._closes += 1
-            subject = str(ClientId(self._store_tag, draft.purpose, self._clock.wall_ms() * 1000 + self._closes))
-            self._record("recorded", draft, subject, draft.reason)
-            outcome = await self._place(self._request(draft, subject, created_ms))
+            outcome = await self._place(self._request(draft, client_id, created_ms))
         sentence = outcome_sentence(outcome)
         try:
-            self._record(_step(outcome), draft, subject, sentence)
+            self._record(_step(outcome), request, sentence, outcome)
         except StoreUnwritable as error:
             # It has left, and that it was about to is on record: its outcome is the venue's to tell.
             sentence += f" (this outcome could not be recorded: {error.what})"
-        return Sent(outcome, sentence, IN_EMERGENCY, "" if draft.purpose is Purpose.CANCEL else subject)
+        return Sent(outcome, sentence, IN_EMERGENCY, "" if draft.purpose is Purpose.CANCEL else client_id)
 
     def _request(self, draft: IntentDraft, client_id: str, created_ms: int) -> OrderRequest:
         return OrderRequest(
@@ -105,12 +115,25 @@ class EmergencyDoor:
         except VenueUnreachable as error:
             return Unknown(error.what)
 
-    def _record(self, step: str, draft: IntentDraft, subject: str, detail: str) -> None:
-        body: dict[str, object] = {"step": step, "action": draft.purpose.value, "subject": subject, "detail": detail}
+    def _record(self, step: str, request: _Request, detail: str, outcome: Outcome | None = None) -> None:
+        draft = request.draft
+        body: dict[str, object] = {
+            "step": step,
+            "action": draft.purpose.value,
+            "client_id": request.client_id,
+            "created_ms": request.created_ms,
+            "expires_ms": request.expires_ms,
+            "detail": detail,
+        }
+        if draft.cancels_order_id is not None:
+            body["cancels"] = draft.cancels_order_id
         if draft.qty is not None:
             body |= {"side": draft.side.value, "qty": text(draft.qty)}
-        if draft.trigger_price is not None:
-            body["trigger_price"] = text(draft.trigger_price)
+        if draft.trigger_price is not None and draft.trigger_by is not None:
+            body |= {"trigger_price": text(draft.trigger_price), "trigger_by": draft.trigger_by.value}
+        if isinstance(outcome, Confirmed):
+            order = outcome.order
+            body |= {"order_id": order.order_id, "status": order.status.value, "filled": text(order.filled_qty)}
         emergency.record(
             self._store_path,
             at_ms=self._clock.wall_ms(),

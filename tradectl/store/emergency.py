@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tradectl.errors import StoreDamaged, StoreUnwritable
-from tradectl.store import emergency_file, encoding, files, journal
+from tradectl.store import emergency_file, emergency_intents, encoding, files, journal
 from tradectl.store.emergency_file import CAPACITY, SIZE_BYTES, Block, Content
 from tradectl.store.identity import Identity
 
@@ -182,6 +182,10 @@ def absorb(conn: sqlite3.Connection, store_path: Path | str, *, at_ms: int) -> A
             symbol=entry["symbol"],
             body=entry["body"],
         )
+        if entry["kind"] == "emergency":
+            emergency_intents.take_in(conn, entry)
+    if fresh:
+        emergency_intents.block_what_is_open(conn, at_ms)
     new = sum(subject in records for subject, _ in fresh)
     return Absorbed(new, content.last_number, content.bad, found.troubles)
 
