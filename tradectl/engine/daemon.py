@@ -26,8 +26,9 @@ from tradectl.engine.assemble import Assembled, RunOptions, assemble
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle import run_cycle
 from tradectl.engine.cycle_report import CycleReport
+from tradectl.engine.emergency import import_emergency
 from tradectl.engine.ending import insist
-from tradectl.engine.recover import import_emergency, recover, restore
+from tradectl.engine.recover import recover, restore
 from tradectl.engine.session_report import SessionReport, held_positions
 from tradectl.errors import (
     Busy,

@@ -13,11 +13,12 @@ from tradectl.domain.money import amount, text
 from tradectl.domain.tags import Tag
 from tradectl.engine import record, state
 from tradectl.engine.bot import Bot
+from tradectl.engine.emergency import import_emergency
 from tradectl.engine.reconciling import reconcile
 from tradectl.errors import VenueUnreachable
 from tradectl.execution.protect import protect
 from tradectl.execution.resolve import adopt_doubt, resolve
-from tradectl.store import emergency, halt, intents, latches, ledger, risk
+from tradectl.store import halt, intents, latches, ledger, risk
 
 _log = logs.get("engine.recover")
 
@@ -57,25 +58,6 @@ def restore(bot: Bot) -> None:
     if reason is not None:
         _log.emit(Tag.SAFETY_KILL_SWITCH, f"a halt file forbids entries: {reason.strip()}", path=bot.db.path)
     adopt_doubt(bot.db, bot.clock, reason="found in flight at start-up")
-
-
-def import_emergency(bot: Bot) -> None:
-    """One transaction, then the emergency journal is emptied; what is wrong with it is said, and stops nothing."""
-    path = bot.db.path
-    found = emergency.look(path)
-    if not found.records and not found.troubles:
-        return
-    with bot.db.transaction() as conn:
-        absorbed = emergency.absorb(conn, path, at_ms=bot.clock.wall_ms())
-    trouble = emergency.clear(path, absorbed)
-    for sentence in (*absorbed.troubles, *((trouble,) if trouble else ())):
-        _log.emit(Tag.SAFETY_STATE_LOAD, sentence, level=30, path=emergency.path_of(path))
-    counted = "1 record" if absorbed.new == 1 else f"{absorbed.new} records"
-    _log.emit(
-        Tag.SAFETY_STATE_LOAD,
-        f"Imported {counted} of what was done while the store could not be written",
-        shown_by="tradectl events",
-    )
 
 
 async def _settle_doubts(bot: Bot) -> None:

@@ -97,7 +97,7 @@ class _Run:
         self.declined = ""
 
     async def go(self) -> None:
-        desk = open_venue(self.books.path, self.books.identity())
+        desk = open_venue(self.books.path, self.books.identity(), self.books.db)
         try:
             await self._drain(desk)
             own = hands(self.books, desk, actor=self.actor)

@@ -84,7 +84,7 @@ async def plan(books: Books, *, actor: str) -> ClearPlan:
 async def _look(books: Books, blockers: list[str], actor: str) -> Check | None:
     assert books.db is not None
     try:
-        desk = open_venue(books.path, books.identity())
+        desk = open_venue(books.path, books.identity(), books.db)
         try:
             windows = books.windows()
             now_ms = desk.clock.now_ms()

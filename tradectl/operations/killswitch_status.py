@@ -106,7 +106,7 @@ async def read(ref: StoreRef) -> Status:
 
 async def _look(path: Path, books: Books) -> tuple[Check | None, str]:
     try:
-        desk = open_venue(path, books.identity())
+        desk = open_venue(path, books.identity(), books.db)
         try:
             return check(await desk.venue.snapshot()), ""
         finally:

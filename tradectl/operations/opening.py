@@ -7,8 +7,9 @@ left · the last bot, if there was only one · the configuration's default path.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,9 +42,28 @@ class Desk:
     clock: Clock
 
 
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where a command runs: its clock, and the way to a simulated exchange. A scenario brings a machine of its own."""
+
+    wall_ms: Callable[[], int]
+    open_sim: Callable[[Path], Desk]
+
+
+def _open_file(path: Path) -> Desk:
+    from tradectl.sim.embedded import open_existing
+
+    embedded = open_existing(path, wall_ms=wall_ms)
+    return Desk(embedded.venue, embedded.clock)
+
+
+_HERE = Machine(lambda: time.time_ns() // 1_000_000, _open_file)
+MACHINE: ContextVar[Machine] = ContextVar("machine", default=_HERE)
+
+
 def wall_ms() -> int:
     """This machine's UTC time, for what operators do; the bot's clock is injected."""
-    return time.time_ns() // 1_000_000
+    return MACHINE.get().wall_ms()
 
 
 def find_stores(state: Path | None, config: tuple[Path, ...] = (), account: str = "") -> tuple[StoreRef, ...]:
@@ -120,18 +140,21 @@ def exchange_file(store_path: Path, venue_path: str | None) -> Path:
     return store_path.resolve().with_name(f"{store_path.stem}.exchange{store_path.suffix or '.db'}")
 
 
-def open_venue(store_path: Path, identity: Identity) -> Desk:
-    """The venue of a store. Raises VenueUnreachable, or NotAvailable for venues that are not built yet."""
+def open_venue(store_path: Path, identity: Identity, db: Database | None = None) -> Desk:
+    """The venue of a store, its pictures held against what `db` knows.
+
+    Raises VenueUnreachable, or NotAvailable for venues that are not built yet.
+    """
     if identity.venue != SIM:
         raise NotAvailable(
             f"venue {identity.venue} is not available yet",
             where=str(store_path),
             hint="act on the venue's own site",
         )
-    from tradectl.sim.embedded import open_existing
+    from tradectl.execution.observe import Evident, StoreEvidence
 
-    embedded = open_existing(exchange_file(store_path, identity.venue_path), wall_ms=wall_ms)
-    return Desk(embedded.venue, embedded.clock)
+    desk = MACHINE.get().open_sim(exchange_file(store_path, identity.venue_path))
+    return Desk(Evident(desk.venue, StoreEvidence(db)), desk.clock)
 
 
 def _configured(config: tuple[Path, ...], looked: list[str]) -> tuple[StoreRef, ...]:

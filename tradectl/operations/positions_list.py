@@ -65,7 +65,7 @@ async def read(books: Books) -> Positions:
     """The venue's positions beside the books' facts. Raises VenueUnreachable: an unread venue is never 'none'."""
     trades = _trades(books)
     identity = books.identity()
-    desk = open_venue(books.path, identity)
+    desk = open_venue(books.path, identity, books.db)
     try:
         snapshot = await desk.venue.snapshot()
         listed = await desk.venue.instruments()

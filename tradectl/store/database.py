@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ from tradectl.store.identity import Identity
 if TYPE_CHECKING:
     import sqlite_utils
 
+# What connections are made of. A scenario puts one here whose process can die, or whose disk can be full.
+CONNECTION: ContextVar[type[sqlite3.Connection]] = ContextVar("connection", default=sqlite3.Connection)
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 LOCK_WAIT_MS = 500  # the daemon's own wait for the store's lock
 
@@ -206,7 +209,12 @@ class Database:
 def connect(path: str, lock_wait_ms: int, durable: bool) -> sqlite3.Connection:
     """A connection with our settings; never creates the file. Raises sqlite3.Error."""
     conn = sqlite3.connect(
-        files.uri(path), uri=True, timeout=lock_wait_ms / 1000, isolation_level=None, cached_statements=256
+        files.uri(path),
+        uri=True,
+        timeout=lock_wait_ms / 1000,
+        isolation_level=None,
+        cached_statements=256,
+        factory=CONNECTION.get(),
     )
     try:
         conn.execute("PRAGMA trusted_schema = OFF")

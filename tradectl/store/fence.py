@@ -160,6 +160,14 @@ def fence(
     return result
 
 
+def by_halt_file(path: str, *, by: str, reason: str, why: str) -> FenceResult:
+    """Leaves a halt file beside a store that is known not to be writable (`why`)."""
+    result = FenceResult(os.path.realpath(path), _clean(by), time.time_ns() // 1_000_000, _clean(reason))
+    result.why = why
+    _leave_halt_file(result)
+    return result
+
+
 def _paths(report: FenceReport) -> list[str]:
     if report.state:
         return [report.state]

@@ -24,6 +24,7 @@ class EntryPlan:
     """What an entry was sized to: of the whole entry, over all its slices. Money in quote currency."""
 
     strategy: str
+    candle_open_ms: int | None  # of the candle that it acts upon; None in what an older tradectl recorded
     confidence: Decimal
     qty: Decimal
     reference_price: Decimal
@@ -267,6 +268,7 @@ def plan(conn: sqlite3.Connection, number: int) -> EntryPlan | None:
     body = encoding.load(row[0])
     return EntryPlan(
         strategy=body["strategy"],
+        candle_open_ms=body.get("candle_open_ms"),
         confidence=dec(body["confidence"]),
         qty=dec(body["qty"]),
         reference_price=dec(body["reference_price"]),
@@ -283,6 +285,7 @@ def plan(conn: sqlite3.Connection, number: int) -> EntryPlan | None:
 def _plan_body(sized: Sized, equity: Decimal | None) -> dict[str, object]:
     return {
         "strategy": sized.admitted.signal.strategy,
+        "candle_open_ms": sized.admitted.signal.candle_open_ms,
         "confidence": text(sized.admitted.signal.confidence),
         "qty": text(sized.qty),
         "reference_price": text(sized.reference_price),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from tradectl.errors import EntryRefused, LeaseHeld
@@ -36,12 +38,29 @@ class LeaseRow:
     released_ms: int | None
 
 
-def this_holder() -> Holder:
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """The machine's processes as a lease sees them: who this one is, and whether another still runs."""
+
+    this: Callable[[], Holder]
+    alive: Callable[[Holder], bool]
+
+
+def _this_process() -> Holder:
     try:
         boot_id = files.read_text("/proc/sys/kernel/random/boot_id").strip()
     except OSError:
         boot_id = ""
     return Holder(os.getpid(), os.uname().nodename, boot_id, files.process_start(os.getpid()))
+
+
+_HERE = Processes(_this_process, lambda one: files.process_alive(one.pid, one.process_start))
+# A scenario puts its own machine's here.
+PROCESSES: ContextVar[Processes] = ContextVar("processes", default=_HERE)
+
+
+def this_holder() -> Holder:
+    return PROCESSES.get().this()
 
 
 def current(conn: sqlite3.Connection) -> LeaseRow | None:
@@ -65,7 +84,7 @@ def holder_alive(row: LeaseRow, wall_ms: int) -> bool:
         return wall_ms - row.heartbeat_ms <= REMOTE_STALE_MS
     if row.holder.boot_id and here.boot_id and row.holder.boot_id != here.boot_id:
         return False
-    return files.process_alive(row.holder.pid, row.holder.process_start)
+    return PROCESSES.get().alive(row.holder)
 
 
 def acquire(conn: sqlite3.Connection, holder: Holder, wall_ms: int) -> int:

@@ -86,6 +86,11 @@ def knows(conn: sqlite3.Connection, execution_id: str) -> bool:
     return conn.execute("SELECT 1 FROM fills WHERE execution_id = ?", (execution_id,)).fetchone() is not None
 
 
+def execution_ids(conn: sqlite3.Connection) -> frozenset[str]:
+    """Every fill in the ledger, those of our own making included."""
+    return frozenset(row[0] for row in conn.execute("SELECT execution_id FROM fills").fetchall())
+
+
 def next_invented(conn: sqlite3.Connection) -> int:
     """The number of the next fill of our own making: below zero, apart from the venue's."""
     return min(int(conn.execute("SELECT coalesce(min(seq), 0) FROM fills").fetchone()[0]), 0) - 1

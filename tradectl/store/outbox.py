@@ -79,6 +79,11 @@ def last_ms(conn: sqlite3.Connection, type: str, symbol: str) -> int | None:
     return None if row is None else int(row[0])
 
 
+def count_by_type(conn: sqlite3.Connection) -> dict[str, int]:
+    """How many of each type are here, delivered or not."""
+    return dict(conn.execute("SELECT type, count(*) FROM outbox GROUP BY type").fetchall())
+
+
 def prune(conn: sqlite3.Connection, now_ms: int) -> int:
     """Forgets what was delivered more than a week ago; what waits stays. Returns the rows removed."""
     return conn.execute("DELETE FROM outbox WHERE delivered_ms < ?", (now_ms - KEEP_DELIVERED_MS,)).rowcount

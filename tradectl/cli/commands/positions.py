@@ -77,7 +77,7 @@ def close(
     books = Books.open_for_exit(find_store(inv.state, inv.config))
 
     async def whole() -> positions_close.Closed:
-        desk = open_venue(books.path, books.identity())
+        desk = open_venue(books.path, books.identity(), books.db)
         try:
             planned = await positions_close.plan(books, desk, symbol, share)
             if not inv.json:

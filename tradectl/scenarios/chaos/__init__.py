@@ -1,0 +1,1 @@
+"""Random worlds: the real bot and the real commands under seeded faults, watched by a checker that stands outside."""

@@ -1,0 +1,254 @@
+"""What happens in a world, carried out: machines that die or go wrong, people at the exchange, operators' commands.
+
+Commands are the operations that the command line calls, each in a process of its own, with its own way to the venue.
+What a command claims at its end is kept as a `Claim`, for the checker to hold against the truth of that moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from tradectl.domain.order import OrderSide, OrderType
+from tradectl.domain.position import PositionFact
+from tradectl.errors import ExitCode, TradectlError
+from tradectl.operations import killswitch_activate, killswitch_clear, pause, positions_close
+from tradectl.operations.killswitch_venue import Books
+from tradectl.operations.opening import StoreRef, open_store, open_venue
+from tradectl.scenarios.chaos.draw import Happening
+from tradectl.scenarios.chaos.fates import RandomFates, Weather
+from tradectl.scenarios.machine import Died, Machine, Steps
+from tradectl.scenarios.world import Bot, World
+from tradectl.sim import views
+from tradectl.sim.ops import Transfer
+from tradectl.store import fence
+
+NAME = "ann"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a command said at its end. `code` None: its process died, and it said nothing."""
+
+    at_ms: int
+    command: str
+    code: ExitCode | None
+    symbol: str = ""
+    detail: str = ""
+
+
+@dataclass
+class Acts:
+    """Hands for what happens. `claims` in the order they were made; `touched`: symbol → when a person traded there."""
+
+    world: World
+    weather: Weather
+    claims: list[Claim] = field(default_factory=list)
+    touched: dict[str, int] = field(default_factory=dict)
+    disk: str = ""
+    wall_offset_ms: int = 0
+    bot: Bot | None = None
+    bot_steps: Steps | None = None
+    on_claim: Callable[[Claim], None] = lambda claim: None
+    _count: int = 0
+
+    # Machines
+
+    def start_bot(self) -> None:
+        steps, self.bot_steps = self.bot_steps, None
+        self.bot = self.world.start_bot(self._fates(f"bot{len(self.world.bots)}"), steps)
+        self.bot.machine.disk = self.disk
+        self.bot.machine.wall_offset_ms = self.wall_offset_ms
+
+    async def keep_running(self) -> None:
+        """What a service manager does: whenever the bot is gone, another is started."""
+        while True:
+            self.start_bot()
+            assert self.bot is not None and self.bot.task is not None
+            await asyncio.wait([self.bot.task])
+            if self.bot.stop.event.is_set():
+                return
+            await asyncio.sleep(2)
+
+    async def happen(self, one: Happening) -> None:
+        await self.world.until(one.at_ms)
+        if one.who == "machine":
+            await self._machine(one)
+        elif one.who == "venue":
+            await self._venue(one)
+        elif one.who == "person":
+            self._person(one)
+        else:
+            await self._operator(one)
+
+    async def _machine(self, one: Happening) -> None:
+        if one.kind == "kill" and self.bot is not None:
+            await self.world.kill(self.bot)
+        elif one.kind == "clock":
+            self.wall_offset_ms = one.args["offset_ms"]
+            if self.bot is not None:
+                self.bot.machine.wall_offset_ms = self.wall_offset_ms
+        elif one.kind == "disk":
+            self._set_disk(one.args["disk"])
+            await asyncio.sleep(one.args["for_ms"] / 1000)
+            self._set_disk("")
+
+    def _set_disk(self, disk: str) -> None:
+        self.disk = disk
+        if self.bot is not None:
+            self.bot.machine.disk = disk
+
+    async def _venue(self, one: Happening) -> None:
+        if one.kind == "outage":
+            self.weather.outage = True
+            await asyncio.sleep(one.args["for_ms"] / 1000)
+            self.weather.outage = False
+        elif one.kind == "cancels_stop":
+            for order in views.open_orders(self.world.exchange.state):
+                if order.symbol == one.args["symbol"] and order.protective:
+                    self.touched[order.symbol] = self.world.now_ms()
+                    self.world.cancel_by_hand(order.symbol, order.order_id)
+                    return
+
+    # People at the exchange's own page
+
+    def _person(self, one: Happening) -> None:
+        world, symbol = self.world, one.args["symbol"]
+        self._count += 1
+        client_id = f"web-{self._count}"
+        self.touched[symbol] = world.now_ms()
+        state = world.exchange.state
+        position = state.positions.get(symbol)
+        held = position.lot.qty if position is not None else Decimal(0)
+        instrument = state.instruments[symbol]
+        last = state.prices[symbol].last
+        qty = max(instrument.floor_qty(Decimal(300) * Decimal(one.args["share"]) / last), instrument.min_qty)
+        if one.kind in ("buy", "sell"):
+            side = OrderSide.BUY if one.kind == "buy" else OrderSide.SELL
+            world.by_hand(symbol, side, OrderType.MARKET, qty, client_id)
+        elif one.kind == "close_all" and held:
+            side = OrderSide.SELL if held > 0 else OrderSide.BUY
+            share = max(instrument.floor_qty(abs(held) * Decimal(one.args["share"])), instrument.min_qty)
+            world.by_hand(symbol, side, OrderType.MARKET, share, client_id, reduce_only=True)
+        elif one.kind in ("cancel_stop", "cancel_target"):
+            for order in views.open_orders(state):
+                wanted = order.protective if one.kind == "cancel_stop" else order.take_profit
+                if order.symbol == symbol and wanted:
+                    world.cancel_by_hand(symbol, order.order_id)
+                    return
+        elif one.kind == "resting":
+            price = instrument.floor_price(last * Decimal("0.97"))
+            world.by_hand(symbol, OrderSide.BUY, OrderType.LIMIT, qty, client_id, price=price)
+        elif one.kind == "own_stop" and held:
+            side = OrderSide.SELL if held > 0 else OrderSide.BUY
+            away = Decimal("0.98") if held > 0 else Decimal("1.02")
+            trigger = instrument.floor_price(last * away)
+            world.by_hand(
+                symbol, side, OrderType.STOP_MARKET, abs(held), client_id, trigger_price=trigger, reduce_only=True
+            )
+        elif one.kind == "other_store":
+            price = instrument.floor_price(last * Decimal("0.95"))
+            world.by_hand(symbol, OrderSide.BUY, OrderType.LIMIT, qty, f"tdc.zzzzzz.en.{self._count}", price=price)
+        elif one.kind in ("deposit", "withdraw"):
+            amount = Decimal(500) * (1 if one.kind == "deposit" else -1)
+            world.exchange.execute(Transfer(amount, world.now_ms()))
+
+    # Operators
+
+    async def _operator(self, one: Happening) -> None:
+        self._count += 1
+        fates = self._fates(f"operator{self._count}")
+        machine = self.world.machine(fates=fates)
+        machine.disk = self.disk
+        command = getattr(self, f"_{one.kind}")
+        await self._as_process(machine, one.kind, one.args["symbol"], command(one, machine))
+
+    async def _as_process(
+        self, machine: Machine, name: str, symbol: str, work: Coroutine[Any, Any, ExitCode | None]
+    ) -> None:
+        """Runs a command as the command line would: its errors are its exit codes."""
+        detail = ""
+        try:
+            code = await machine.spawn(work)
+        except (Died, asyncio.CancelledError):
+            code = None
+        except TradectlError as error:
+            code, detail = error.exit_code, error.what
+            if type(error).__name__ == "ToolError":
+                self.world.faults_of_ours.append(f"{name}: {error.what}")
+        except Exception as error:
+            code, detail = ExitCode.USAGE, repr(error)
+            self.world.faults_of_ours.append(f"{name}: {type(error).__name__}: {error}")
+        finally:
+            self.world.bury(machine)
+        claim = Claim(self.world.now_ms(), name, code, symbol, detail)
+        self.claims.append(claim)
+        self.on_claim(claim)
+
+    async def _killswitch(self, one: Happening, machine: Machine, *, flatten: bool = False) -> ExitCode:
+        path = str(self.world.store)
+        if machine.disk:  # the store cannot be written: the fence leaves a halt file beside it
+            fenced = fence.by_halt_file(path, by=NAME, reason="drill", why=f"the disk is {machine.disk}")
+        else:
+            fenced = fence.fence(path, by=NAME, reason="drill", wait_ms=0)
+        done = await killswitch_activate.apply(fenced, flatten=flatten, ask_flatten=lambda held: _yes(held), actor=NAME)
+        return done.exit_code
+
+    async def _killswitch_flatten(self, one: Happening, machine: Machine) -> ExitCode:
+        return await self._killswitch(one, machine, flatten=True)
+
+    async def _clear(self, one: Happening, machine: Machine) -> ExitCode:
+        books = Books.must_open(StoreRef(self.world.store, "named"))
+        try:
+            planned = await killswitch_clear.plan(books, actor=NAME)
+            if planned.active:
+                killswitch_clear.refuse(planned, override=one.args["override"])
+                killswitch_clear.apply(books, planned, approver=NAME, reason="over", override=one.args["override"])
+        finally:
+            books.close()
+        return ExitCode.OK
+
+    async def _pause(self, one: Happening, machine: Machine) -> ExitCode:
+        with open_store(StoreRef(self.world.store, "named")) as db:
+            pause.pause(db, by=NAME, reason="lunch")
+        return ExitCode.OK
+
+    async def _resume(self, one: Happening, machine: Machine) -> ExitCode:
+        with open_store(StoreRef(self.world.store, "named")) as db:
+            pause.resume(db, by=NAME, reason="back")
+        return ExitCode.OK
+
+    async def _close(self, one: Happening, machine: Machine, share: str = "1") -> ExitCode:
+        books = Books.open_for_exit(StoreRef(self.world.store, "named"))
+        try:
+            desk = open_venue(books.path, books.identity(), books.db)
+            planned = await positions_close.plan(books, desk, one.args["symbol"], Decimal(share))
+            done = await positions_close.apply(books, desk, planned, reason="news", actor=NAME)
+            return done.exit_code
+        finally:
+            books.close()
+
+    async def _close_part(self, one: Happening, machine: Machine) -> ExitCode:
+        return await self._close(one, machine, "0.5")
+
+    async def _second_bot(self, one: Happening, machine: Machine) -> ExitCode | None:
+        """Another bot on the same store while one holds it: it must be turned away."""
+        if self.bot is None or not self.bot.running:
+            return None
+        other = self.world.start_bot(self._fates("second"))
+        assert other.task is not None
+        await asyncio.wait([other.task], timeout=30)
+        if other.task.done():
+            return ExitCode.LEASE if other.task.result().startswith("LeaseHeld") else ExitCode.OK
+        other.stop.tell("the first one is to go on")  # the first had died: this one holds the account now
+        return None
+
+    def _fates(self, name: str) -> RandomFates:
+        return RandomFates(self.world.dice(f"fates:{name}"), self.weather)
+
+
+def _yes(held: tuple[PositionFact, ...]) -> bool:
+    return bool(held)

@@ -1,0 +1,148 @@
+"""From a seed to a world and what happens in it: everything that is drawn is drawn here, before anything runs."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+from tradectl.config.schema import Config
+from tradectl.domain.candle import MINUTE_MS
+from tradectl.domain.instrument import Instrument
+from tradectl.scenarios.world import START_MS
+from tradectl.sim.instruments import listed
+
+PRICES = {"BTCUSDT": Decimal(60_000), "ETHUSDT": Decimal(3_000), "SOLUSDT": Decimal(150)}
+ACTIVE_MINUTES = 14
+SETTLE_MINUTES = 5
+OPERATORS = (
+    "killswitch", "killswitch", "killswitch_flatten", "clear", "pause", "resume", "close", "close_part", "second_bot",
+)  # fmt: skip
+PEOPLE = (
+    "buy", "sell", "close_all", "cancel_stop", "cancel_target", "resting", "own_stop", "other_store", "deposit",
+    "withdraw",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that happens at a moment of true time."""
+
+    at_ms: int
+    kind: str
+    who: str  # 'operator', 'person', 'venue', 'machine'
+    args: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One world, as a seed gives it."""
+
+    seed: int
+    config: Config
+    instruments: dict[str, Instrument]
+    prices: dict[str, Decimal]
+    chance: float
+    lies: float
+    happenings: tuple[Happening, ...]
+
+    @property
+    def calm_ms(self) -> int:
+        """When the faults stop."""
+        return START_MS + ACTIVE_MINUTES * MINUTE_MS
+
+    @property
+    def minutes(self) -> int:
+        return ACTIVE_MINUTES + SETTLE_MINUTES
+
+
+def draw(seed: int) -> Drawn:
+    dice = random.Random(f"{seed}:world")
+    symbols = sorted(dice.sample(sorted(PRICES), dice.choice([1, 1, 2, 3])))
+    table = listed({})
+    instruments = {symbol: _sliced(dice, table[symbol], PRICES[symbol]) for symbol in symbols}
+    return Drawn(
+        seed=seed,
+        config=_config(dice, symbols),
+        instruments=instruments,
+        prices={symbol: PRICES[symbol] for symbol in symbols},
+        chance=dice.choice([0.0, 0.01, 0.02, 0.05, 0.12]),
+        lies=dice.choice([0.0, 0.3, 0.6]),
+        happenings=tuple(sorted(_happenings(dice, symbols), key=lambda one: (one.at_ms, one.kind))),
+    )
+
+
+def _sliced(dice: random.Random, instrument: Instrument, price: Decimal) -> Instrument:
+    """In some worlds an entry takes several orders."""
+    if dice.random() < 0.6:
+        return instrument
+    most = instrument.floor_qty(Decimal(dice.choice([900, 1500, 2500])) / price)
+    return replace(instrument, max_market_qty=max(most, instrument.min_qty))
+
+
+def _config(dice: random.Random, symbols: list[str]) -> Config:
+    targets = [{"distance_r": 1, "fraction": "0.5"}, {"distance_r": 2, "fraction": "0.5"}]
+    exits: dict[str, Any] = {}
+    if dice.random() < 0.5:
+        exits = {"targets": targets, "break_even_after_tp1": dice.random() < 0.7}
+        if dice.random() < 0.5:
+            exits["trailing_activation_atr_min"] = "0.0005"
+    return Config.model_validate(
+        {
+            "account": "chaos",
+            "engine": {"cycle_seconds": dice.choice([5, 10, 15]), "reconcile_seconds": dice.choice([30, 60, 120])},
+            "perps": {
+                "symbol": symbols[0],
+                "interval": "1m",
+                "fast_period": 1,
+                "slow_period": dice.choice([2, 3, 4]),
+                "stop_loss_pct": dice.choice(["0.004", "0.006", "0.010"]),
+                "take_profit_pct": dice.choice(["0.006", "0.009"]),
+                "risk_pct": dice.choice(["0.002", "0.005"]),
+                "leverage": dice.choice([3, 5, 20]),
+                "early_exit_on_cross": dice.random() < 0.4,
+                "max_requests_per_second": 20,
+                "max_requests_per_minute": 900,
+            },
+            "risk": {"signal_cooldown_hours": 0, "max_concurrent_positions": dice.choice([1, 2, 10])},
+            "trading": {"max_daily_risk": dice.choice(["0.05", "1"])},
+            "risk_management": {
+                "crisis_mode": {
+                    "drawdown_threshold": "1",
+                    "volatility_multiplier": 1000,
+                    "atr_period": 2,
+                    "lookback_bars": 10,
+                }
+            },
+            "exits": exits,
+            "market": {"candidate_symbols": symbols},
+            "safety": {"protection": {"unexplained": dice.choice(["protect", "protect", "report"])}},
+        }
+    )
+
+
+def _happenings(dice: random.Random, symbols: list[str]) -> list[Happening]:
+    found: list[Happening] = []
+
+    def at() -> int:
+        return START_MS + dice.randint(20_000, ACTIVE_MINUTES * MINUTE_MS - 30_000)
+
+    for _ in range(dice.choice([0, 1, 2, 4])):
+        found.append(Happening(at(), "kill", "machine", {"back_ms": dice.choice([100, 3_000, 20_000, 90_000])}))
+    for _ in range(dice.choice([0, 0, 1, 2])):
+        found.append(Happening(at(), "clock", "machine", {"offset_ms": dice.choice([-3_600_000, -2_000, 700, 90_000])}))
+    for _ in range(dice.choice([0, 0, 1, 2])):
+        kind = dice.choice(["locked", "full", "readonly"])
+        found.append(Happening(at(), "disk", "machine", {"disk": kind, "for_ms": dice.randint(5, 60) * 1000}))
+    for _ in range(dice.choice([0, 0, 1])):
+        found.append(Happening(at(), "outage", "venue", {"for_ms": dice.randint(5, 50) * 1000}))
+    for _ in range(dice.choice([0, 0, 1, 2])):
+        found.append(Happening(at(), "cancels_stop", "venue", {"symbol": dice.choice(symbols)}))
+    for _ in range(dice.choice([0, 0, 1, 3])):
+        args = {"symbol": dice.choice(symbols), "share": dice.choice([0.3, 0.5, 1.0])}
+        found.append(Happening(at(), dice.choice(PEOPLE), "person", args))
+    for _ in range(dice.choice([0, 1, 2, 4])):
+        args = {"symbol": dice.choice(symbols), "override": dice.random() < 0.7}
+        found.append(Happening(at(), dice.choice(OPERATORS), "operator", args))
+    return found

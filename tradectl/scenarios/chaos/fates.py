@@ -1,0 +1,112 @@
+"""What becomes of each call, by chance: rare in most worlds, frequent in some, nothing once the faults have stopped."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tradectl.scenarios.wire import Fate
+from tradectl.sim.faults import (
+    CONDITIONAL,
+    ORDERS,
+    POSITIONS,
+    REFUSALS,
+    Answer,
+    Call,
+    Distort,
+    DropRequest,
+    Fault,
+    LoseAnswer,
+    Refuse,
+    Thin,
+)
+
+SNAPSHOT = ("account", POSITIONS, ORDERS, CONDITIONAL)
+
+
+@dataclass
+class Weather:
+    """How bad the network is now. Shared by all processes; `outage` is a venue that nobody reaches."""
+
+    chance: float = 0.0
+    lies: float = 0.0  # share of faulty reads that come back wrong instead of failing
+    outage: bool = False
+    over: bool = False  # the faults have stopped
+
+
+@dataclass
+class RandomFates:
+    """Draws the fate of each call of one process."""
+
+    dice: random.Random
+    weather: Weather
+    told: Callable[[Call, Fate], None] = field(default=lambda call, fate: None)
+
+    def of(self, call: Call) -> Fate:
+        fate = self._draw(call)
+        self.told(call, fate)
+        return fate
+
+    def _draw(self, call: Call) -> Fate:
+        dice, weather = self.dice, self.weather
+        out_ms, back_ms = dice.randint(5, 80), dice.randint(5, 80)
+        if weather.outage:
+            return Fate(out_ms=out_ms, back_ms=back_ms, fault=DropRequest("the venue is not there"))
+        if weather.over or dice.random() >= weather.chance:
+            return Fate(out_ms=out_ms, back_ms=back_ms)
+        if not call.changes:
+            return Fate(out_ms=out_ms, back_ms=back_ms, fault=self._of_a_read(call))
+        kind = dice.random()
+        if kind < 0.15:  # a frozen process, mid-send
+            return Fate(stall_ms=dice.randint(500, 15_000), out_ms=out_ms, back_ms=back_ms)
+        if kind < 0.30:  # a request that takes its time
+            return Fate(out_ms=dice.randint(500, 9_000), back_ms=back_ms)
+        if kind < 0.36 and call.name == "cancel":
+            return Fate(out_ms=out_ms, back_ms=back_ms, twice=True)
+        return Fate(out_ms=out_ms, back_ms=back_ms, fault=self._of_a_change(call))
+
+    def _of_a_change(self, call: Call) -> Fault:
+        dice = self.dice
+        kind = dice.random()
+        if kind < 0.3:
+            return LoseAnswer()
+        if kind < 0.6:
+            return DropRequest()
+        if call.name == "cancel" and kind < 0.75:
+            return Refuse("order_not_found", "no such order") if dice.random() < 0.5 else Answer("order_not_found", "-")
+        if call.name == "place" and kind < 0.75:
+            return Thin(dice.choice([0.0, 0.3, 0.6]))
+        code, message = REFUSALS[dice.choice(sorted(REFUSALS))]
+        return Refuse(code, message, retry_after_ms=dice.randint(1, 20) * 1000 if code == "rate_limited" else None)
+
+    def _of_a_read(self, call: Call) -> Fault:
+        dice = self.dice
+        if dice.random() < self.weather.lies:
+            lie = self._lie(call)
+            if lie is not None:
+                return lie
+        kind = dice.random()
+        if kind < 0.4:
+            return DropRequest()
+        if kind < 0.7:
+            return LoseAnswer()
+        if kind < 0.85:
+            return Refuse("rate_limited", "too many requests", retry_after_ms=dice.randint(1, 10) * 1000)
+        return Refuse("server_error", "internal error")
+
+    def _lie(self, call: Call) -> Distort | None:
+        """A complete answer that is not the truth, of a kind that this call can give."""
+        dice = self.dice
+        stale = Distort(stale_ms=dice.randint(1, 40) * 1000)
+        if call.name == POSITIONS:
+            return dice.choice(
+                [stale, Distort(empty=frozenset({POSITIONS})), Distort(reversed_=True), Distort(no_liquidation=True)]
+            )
+        if call.name in (ORDERS, CONDITIONAL):
+            return dice.choice([stale, Distort(empty=frozenset({ORDERS, CONDITIONAL})), Distort(reversed_=True)])
+        if call.name == "account_events":
+            return dice.choice([Distort(tail=dice.randint(1, 3)), Distort(reversed_=True), stale])
+        if call.name in ("account", "ticker", "candles"):
+            return stale
+        return None
