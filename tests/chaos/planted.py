@@ -1,0 +1,345 @@
+"""Faults put into the product on purpose, each one that a bot of this kind has had. The checker has to see them all.
+
+Each is a context manager that breaks one mechanism and puts it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from tradectl.domain.intent import IntentState, Purpose, cancel_draft
+from tradectl.domain.money import text
+from tradectl.domain.order import Unknown
+from tradectl.domain.position import protective_stops
+from tradectl.domain.signal import Verdict
+from tradectl.engine import recover, state
+from tradectl.errors import VenueUnreachable
+from tradectl.execution import admission, booking, naked, observe, protect, resolve, submit
+from tradectl.operations import killswitch_activate
+from tradectl.risk import pipeline, sizing
+from tradectl.store import intents, ledger, lease, outbox, positions
+
+Fault = Callable[[], AbstractContextManager[None]]
+FAULTS: dict[str, Fault] = {}
+
+
+def plants(make: Callable[[], Iterator[None]]) -> Fault:
+    fault = contextmanager(make)
+    FAULTS[make.__name__] = fault
+    return fault
+
+
+@plants
+def an_order_is_sent_again_when_nothing_came_back() -> Iterator[None]:
+    send = submit.Door._send
+
+    async def again(self: Any, intent: Any) -> Any:
+        outcome = await send(self, intent)
+        return await send(self, intent) if isinstance(outcome, Unknown) else outcome
+
+    with patch.object(submit.Door, "_send", again):
+        yield
+
+
+@plants
+def the_old_stop_is_cancelled_before_the_new_one_is_placed() -> Iterator[None]:
+    put = protect._Pass._put_in_order
+
+    async def first_cancel(self: Any, look: Any, snapshot: Any, whose: Any) -> None:
+        ours = self._ours(look.position)
+        if ours is not None and ours.stop_price is not None:
+            stops, _ = protective_stops(look.position, snapshot.orders_of(look.position.symbol))
+            for order in stops:
+                if (order.trigger_price - self._wanted(look.position)) * look.position.side.sign < 0:
+                    await self._cancel(order, "planted")
+        await put(self, look, snapshot, whose)
+
+    with patch.object(protect._Pass, "_put_in_order", first_cancel):
+        yield
+
+
+@plants
+def an_intent_is_committed_after_its_order_was_sent() -> Iterator[None]:
+    real = submit.Door.submit
+
+    async def late(self: Any, draft: Any, *, last_resort: bool = False) -> Any:
+        if draft.purpose is not Purpose.STOP:
+            return await real(self, draft, last_resort=last_resort)
+        held: list[Any] = []
+        record = intents.record
+
+        def remember(conn: Any, *args: Any, **more: Any) -> Any:
+            made = record(conn, *args, **more)
+            held.append((args, more, made))
+            raise _Later
+
+        with patch.object(intents, "record", remember):
+            try:
+                return await real(self, draft, last_resort=last_resort)
+            except _Later:
+                pass
+        _, _, made = held[0]
+        outcome = await self._send(made)
+        args, more, _ = held[0]
+        with self._db.transaction() as conn:
+            record(conn, *args, **more)
+        return submit.Submitted(self._settle(made, outcome), outcome)
+
+    with patch.object(submit.Door, "submit", late):
+        yield
+
+
+class _Later(Exception):
+    pass
+
+
+@plants
+def a_request_is_dated_when_it_leaves() -> Iterator[None]:
+    """Its window then begins with the sending, whenever that is: a frozen bot's entry is as good as new."""
+    from tradectl.sim.venue import SimVenue
+
+    place = SimVenue.place
+
+    async def dated_now(self: Any, request: Any) -> Any:
+        fresh = replace(request, timestamp_ms=request.timestamp_ms, expires_ms=request.expires_ms + 600_000)
+        return await place(self, fresh)
+
+    with patch.object(SimVenue, "place", dated_now):
+        yield
+
+
+@plants
+def a_list_is_taken_at_its_word() -> Iterator[None]:
+    """What is not listed is not there, and what a missing position left is cancelled."""
+
+    async def raw(self: Any) -> Any:
+        return await self._inner.snapshot()
+
+    async def left_behind(self: Any, snapshot: Any, whose: Any) -> None:
+        held = {position.symbol for position in snapshot.positions if position.qty}
+        for order in snapshot.orders:
+            if order.symbol not in held and order.reduces and whose.ours(order):
+                await self._cancel(order, "its position is gone")
+
+    with (
+        patch.object(observe.Evident, "snapshot", raw),
+        patch.object(protect._Pass, "cancel_left_behind", left_behind),
+    ):
+        yield
+
+
+@plants
+def latches_are_not_asked_when_an_entry_is_recorded() -> Iterator[None]:
+    def nothing(*args: Any, **more: Any) -> None:
+        return None
+
+    with patch.object(submit, "admit", nothing), patch.object(pipeline, "BEFORE_DATA", _without(pipeline.BEFORE_DATA)):
+        names = tuple(name for name in pipeline._BEFORE_SIGNAL if name != "latches")
+        with patch.object(pipeline, "_BEFORE_SIGNAL", names):
+            yield
+
+
+def _without(gates: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(gate for gate in gates if not gate.__module__.endswith("latches"))
+
+
+@plants
+def stops_are_sized_past_the_position() -> Iterator[None]:
+    real = protect.stop_drafts
+
+    def doubled(*args: Any, held: Any = None, **more: Any) -> Any:
+        return real(args[0], args[1], args[2] * 2, *args[3:], **more)
+
+    with patch.object(protect, "stop_drafts", doubled):
+        yield
+
+
+@plants
+def not_found_is_not_placed() -> Iterator[None]:
+    """One search is enough, whether the request has expired or not."""
+
+    async def at_once(db: Any, venue: Any, clock: Any, intent: Any, max_skew_ms: int) -> Any:
+        if intent.purpose is Purpose.CANCEL:
+            return await resolve._look_up_cancel(db, venue, clock, intent, max_skew_ms)
+        order = await venue.find_order(intent.symbol, intent.client_id)
+        if order is not None:
+            return resolve._settle(db, clock, intent, IntentState.CONFIRMED, "found", order=order)
+        return resolve._settle(db, clock, intent, IntentState.NOT_PLACED, "not found")
+
+    with patch.object(resolve, "_look_up", at_once):
+        yield
+
+
+@plants
+def what_was_in_flight_at_a_crash_is_forgotten() -> Iterator[None]:
+    with patch.object(recover, "adopt_doubt", lambda *args, **more: ()), patch.object(resolve, "_left_open", _never):
+        yield
+
+
+def _never(*args: Any) -> bool:
+    return False
+
+
+@plants
+def a_fill_is_booked_again() -> Iterator[None]:
+    """Its execution id is not looked at: whatever a list brings twice counts twice."""
+    real = booking.Booking._fill
+
+    def twice(self: Any, fill: Any) -> None:
+        real(self, fill)
+        trade = self._trades.get(fill.symbol)
+        if trade is not None and fill.seq % 5 == 0:
+            again = replace(fill, execution_id=f"{fill.execution_id}b", seq=-fill.seq)
+            real(self, again)
+
+    with patch.object(booking.Booking, "_fill", twice):
+        yield
+
+
+@plants
+def the_cursor_goes_where_the_picture_is() -> Iterator[None]:
+    """Fills that a list did not have yet are never asked for again."""
+    real = ledger.set_cursor
+
+    def ahead(conn: Any, seq: int) -> None:
+        real(conn, seq + 2)
+
+    with patch.object(ledger, "set_cursor", ahead):
+        yield
+
+
+@plants
+def a_missing_stop_is_not_placed() -> Iterator[None]:
+    async def nothing(self: Any, look: Any) -> None:
+        return None
+
+    with patch.object(protect._Pass, "_cover", nothing):
+        yield
+
+
+@plants
+def an_alert_is_lost() -> Iterator[None]:
+    real = outbox.put
+
+    def forgetful(conn: Any, **more: Any) -> int:
+        return 0 if more["type"] in ("position_closed", "safety_unknown_order") else real(conn, **more)
+
+    with patch.object(outbox, "put", forgetful):
+        yield
+
+
+@plants
+def a_symbol_that_is_taken_takes_another_entry() -> Iterator[None]:
+    def free(ctx: Any, signal: Any) -> Verdict:
+        return Verdict("occupied", True, "planted")
+
+    gates = tuple(gate for gate in pipeline.ON_SIGNAL if not gate.__module__.endswith("occupied"))
+    with (
+        patch.object(pipeline, "ON_SIGNAL", gates),
+        patch.object(admission, "_one_position", lambda conn, draft: None),
+        patch.object(positions, "recorded", _lenient(positions.recorded)),
+    ):
+        yield
+
+
+def _lenient(real: Any) -> Any:
+    def record(conn: Any, intent: Any, sized: Any) -> None:
+        held = positions.of(conn, intent.symbol)
+        if intent.purpose is Purpose.ENTRY and held is not None and held.state.value == "closing":
+            return
+        real(conn, intent, sized)
+
+    return record
+
+
+@plants
+def the_number_of_positions_is_not_limited() -> Iterator[None]:
+    kept = tuple(gate for gate in sizing.BEFORE_SIZING if not gate.__module__.endswith("position_count"))
+    with patch.object(sizing, "BEFORE_SIZING", kept):
+        yield
+
+
+@plants
+def the_kill_switch_calls_itself_verified() -> Iterator[None]:
+    with patch.object(killswitch_activate._Run, "_left", lambda self: []):
+        yield
+
+
+@plants
+def the_kill_switch_does_not_wait_for_what_is_under_way() -> Iterator[None]:
+    from tradectl.execution.drain import Drained
+
+    async def at_once(*args: Any, **more: Any) -> Drained:
+        return Drained((), 0, True)
+
+    with patch.object(killswitch_activate, "drain", at_once):
+        yield
+
+
+@plants
+def two_bots_may_hold_one_account() -> Iterator[None]:
+    def share(conn: Any, holder: Any, wall_ms: int) -> int:
+        row = lease.current(conn)
+        return row.epoch if row is not None and row.released_ms is None else real(conn, holder, wall_ms)
+
+    real = lease.acquire
+    with patch.object(lease, "acquire", share), patch.object(lease, "release", lambda *args: False):
+        yield
+
+
+@plants
+def a_stop_is_moved_to_the_larger_loss() -> Iterator[None]:
+    from tradectl.execution import exits
+
+    def looser(instrument: Any, side: Any, trade: Any, taker_fee: Any) -> Any:
+        return instrument.floor_price(trade.lot.average_price * (1 - side.sign * trade.lot.average_price.__class__("0.02")))
+
+    async def keep_the_loosest(self: Any, look: Any, snapshot: Any, whose: Any) -> None:
+        stops, _ = protective_stops(look.position, snapshot.orders_of(look.position.symbol))
+        if len(stops) > 1:
+            tight = max(stops, key=lambda order: order.trigger_price * look.position.side.sign)
+            await self._door.submit(cancel_draft(tight.symbol, tight.side, tight.order_id, "planted"))
+            return
+        await put(self, look, snapshot, whose)
+
+    put = protect._Pass._put_in_order
+    with (
+        patch.object(exits, "break_even_price", looser),
+        patch.object(exits, "_may_move", lambda position, ours, level: True),
+        patch.object(protect, "arrange", _loosest(protect.arrange)),
+    ):
+        yield
+
+
+def _loosest(real: Any) -> Any:
+    """Every stop that is not at the wanted level makes way, tighter ones too."""
+    from tradectl.domain.position import covers
+    from tradectl.execution.stop_level import Arrangement
+
+    def arrange(position: Any, orders: Any, wanted: Any, ours: Any) -> Any:
+        stops, _ = protective_stops(position, orders)
+        mine = [order for order in stops if ours(order)]
+        if wanted is None or all(order.trigger_price == wanted for order in mine):
+            return real(position, orders, wanted, ours)
+        kept = sum((covers(order, position) for order in mine if order.trigger_price == wanted), 0)
+        return Arrangement(abs(position.qty) - kept, tuple(o for o in mine if o.trigger_price != wanted))
+
+    return arrange
+
+
+@plants
+def recovery_is_skipped() -> Iterator[None]:
+    """Entries go on from whatever the books say, however old."""
+
+    async def no_news(bot: Any, snapshot: Any) -> Any:
+        return snapshot, state.Ingested(bot.memory.cursor)
+
+    with patch.object(state, "take_in", no_news):
+        yield
+
+
+__all__ = ["FAULTS", "Fault", "VenueUnreachable", "naked", "text"]
