@@ -19,7 +19,7 @@ MINUTE = 60_000
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
 MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT
 STOP, TARGET = OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET
-LAST, MARK = TriggerBy.LAST, TriggerBy.MARK
+LAST, MARK, INDEX = TriggerBy.LAST, TriggerBy.MARK, TriggerBy.INDEX
 
 
 START, MAKER, TAKER, NO_SLIPPAGE = D(10_000), D("0.0002"), D("0.00055"), D(0)
@@ -82,11 +82,12 @@ class Bench:
         *,
         symbol: str = "SOLUSDT",
         mark: tuple[str, str] | None = None,
+        index: tuple[str, str] | None = None,
     ) -> list[Event]:
         """Advances one minute; the events of that bar."""
         before = len(self.events)
-        low_mark, high_mark = (D(mark[0]), D(mark[1])) if mark else (None, None)
-        one = MarketBar(symbol, self.state.market_ms, MINUTE, D(open_), D(high), D(low), D(close), low_mark, high_mark)
+        held = [D(text) if text is not None else None for text in (*(mark or (None, None)), *(index or (None, None)))]
+        one = MarketBar(symbol, self.state.market_ms, MINUTE, D(open_), D(high), D(low), D(close), *held)
         self.do(AdvanceBars((one,)))
         return self.events[before:]
 

@@ -16,7 +16,7 @@ from tradectl.sim.events import FundingPaid, LiquidationStarted
 from tradectl.sim.instruments import listed, shipped, shipped_as_of
 from tradectl.sim.margin import liquidation_price, maintenance
 from tradectl.sim.ops import AdvanceBars, ApplyFunding, MarketBar
-from tradectl.sim.path import extremes, point_ms
+from tradectl.sim.path import extremes, point_ms, prices_at
 from tradectl.sim.state import SimPosition
 
 
@@ -201,6 +201,20 @@ def test_symbols_take_turns_phase_by_phase_in_sorted_order() -> None:
     ]
     assert bench.state.market_ms == at + MINUTE
     assert bench.state.prices["BTCUSDT"].last == D(1000)
+
+
+def test_the_mark_is_held_in_its_range_and_the_index_in_its_own_or_at_the_mark() -> None:
+    plain = bar("100", "110", "90", "100")
+    marked = replace(plain, mark_low=D(95), mark_high=D(105))
+    both = replace(marked, index_low=D(99), index_high=D(101))
+    seen = [[prices_at(one, D(last)) for last in (90, 100, 110)] for one in (plain, marked, both)]
+    assert [[(p.last, p.mark, p.index) for p in row] for row in seen] == [
+        [(90, 90, 90), (100, 100, 100), (110, 110, 110)],
+        [(90, 95, 95), (100, 100, 100), (110, 105, 105)],
+        [(90, 95, 99), (100, 100, 100), (110, 105, 101)],
+    ]
+    half = replace(plain, index_high=D(101))
+    assert [prices_at(half, D(last)).index for last in (90, 110)] == [90, 101]
 
 
 def test_the_stop_of_a_short_watching_the_mark_is_not_fired_by_the_mark_of_another_bar() -> None:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from exchange_kit import BUY, LIMIT, MARK, MARKET, SELL, STOP, T0, TARGET, Begin, Bench, D
+from exchange_kit import BUY, INDEX, LIMIT, MARK, MARKET, SELL, STOP, T0, TARGET, Begin, Bench, D
 
-from tradectl.domain.order import Confirmed, OrderFact, OrderStatus, Rejected, TriggerBy
+from tradectl.domain.order import Confirmed, OrderFact, OrderStatus, Rejected
 from tradectl.sim.exchange import Reply
 from tradectl.sim.ops import CancelOrder, PlaceOrder, SetLeverage, SetMarginMode, SetServerTime, Transfer
 
@@ -116,10 +116,13 @@ def test_mark_trigger_ignores_a_last_price_beyond_it() -> None:
     assert bench.fills[-1].price == D(90)  # a market order trades at last, not at the mark
 
 
-def test_index_trigger_is_not_available_yet() -> None:
+def test_index_trigger_watches_the_index_and_neither_last_nor_mark() -> None:
     bench = Bench()
-    bench.place(BUY, "1")
-    assert code(bench.place(SELL, "1", STOP, trigger="95", by=TriggerBy.INDEX, reduce=True)) == "not_available"
+    bench.place(BUY, "1", stop="95", by=INDEX)
+    bench.bar("100", "100", "90", "100", index=("96", "100"))
+    assert bench.qty() == 1
+    bench.bar("100", "100", "90", "100", mark=("96", "100"), index=("95", "100"))
+    assert (bench.qty(), bench.fills[-1].price) == (0, D(90))
 
 
 def test_stop_fills_at_the_worse_of_trigger_and_the_next_point_of_the_path() -> None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from tradectl.domain.instrument import Instrument
 from tradectl.domain.money import is_multiple, text
-from tradectl.domain.order import BracketLeg, OrderRequest, OrderSide, OrderType, Rejected, TriggerBy
+from tradectl.domain.order import BracketLeg, OrderRequest, OrderSide, OrderType, Rejected
 from tradectl.sim.draft import Draft
 from tradectl.sim.pricing import taker_price, triggered_at, watched_price
 from tradectl.sim.state import Prices
@@ -40,7 +40,6 @@ def request_fault(draft: Draft, request: OrderRequest) -> Rejected | None:
     return (
         _client_id(draft, request)
         or _shape(request)
-        or _available(request)
         or _steps(request, instrument)
         or _reduces(draft, request)
         or _sizes(request, instrument, prices)
@@ -78,12 +77,6 @@ def _shape(request: OrderRequest) -> Rejected | None:
 
 def _legs(request: OrderRequest) -> list[BracketLeg]:
     return [leg for leg in (request.stop, request.target) if leg is not None]
-
-
-def _available(request: OrderRequest) -> Rejected | None:
-    if TriggerBy.INDEX in (request.trigger_by, *(leg.trigger_by for leg in _legs(request))):
-        return Rejected("not_available", "index triggers are not available yet; use LastPrice or MarkPrice")
-    return None
 
 
 def _steps(request: OrderRequest, instrument: Instrument) -> Rejected | None:

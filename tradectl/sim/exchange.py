@@ -33,7 +33,7 @@ from tradectl.sim.ops import (
     SetServerTime,
     Transfer,
 )
-from tradectl.sim.path import LAST_PHASE, extremes, mark_of, point_ms
+from tradectl.sim.path import LAST_PHASE, extremes, point_ms, prices_at
 from tradectl.sim.state import (
     ACCOUNTS,
     CROSS,
@@ -42,7 +42,6 @@ from tradectl.sim.state import (
     TRADER,
     TRANSFERS,
     ExchangeState,
-    Prices,
     Settings,
     SymbolSettings,
 )
@@ -126,16 +125,13 @@ def _advance(state: ExchangeState, op: AdvanceBars) -> tuple[ExchangeState, tupl
         for bar in active:
             last = _point(draft, bar, phase, firsts)
             before = prices.get(bar.symbol)
-            mark = mark_of(bar, last)
-            prices[bar.symbol] = Prices(last, mark, mark)
+            prices[bar.symbol] = prices_at(bar, last)
             settle_point(draft, bar.symbol, before.last if before is not None else last)
     if op.phases and op.bars:
         phase = op.phases[-1]
         for bar in ordered:
             if bar.symbol not in busy:
-                last = _point(draft, bar, phase, firsts)
-                mark = mark_of(bar, last)
-                prices[bar.symbol] = Prices(last, mark, mark)
+                prices[bar.symbol] = prices_at(bar, _point(draft, bar, phase, firsts))
         reached = point_ms(op.bars[0], phase)
         if phase == LAST_PHASE:
             reached = op.bars[0].open_ms + op.bars[0].interval_ms

@@ -10,7 +10,11 @@ from tradectl.domain.order import OrderRequest
 
 @dataclass(frozen=True, slots=True)
 class MarketBar:
-    """One base candle of one symbol. `mark_low` and `mark_high` hold the mark price; without them mark = last."""
+    """One base candle of one symbol.
+
+    `mark_low` and `mark_high` hold the mark price; without them mark = last. `index_low` and `index_high` hold the
+    index; without them index = mark.
+    """
 
     symbol: str
     open_ms: int
@@ -21,6 +25,8 @@ class MarketBar:
     close: Decimal
     mark_low: Decimal | None = None
     mark_high: Decimal | None = None
+    index_low: Decimal | None = None
+    index_high: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Where one symbol stands. `index` follows `mark` until there is an index of its own."""
+    """Where one symbol stands. `index` follows `mark` where the market has no index of its own."""
 
     last: Decimal
     mark: Decimal
