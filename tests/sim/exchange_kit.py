@@ -7,11 +7,28 @@ from decimal import Decimal
 
 from tradectl.domain.fill import Fill
 from tradectl.domain.instrument import Instrument, Tier
-from tradectl.domain.order import BracketLeg, OrderFact, OrderRequest, OrderSide, OrderType, TriggerBy
+from tradectl.domain.order import (
+    BracketLeg,
+    Confirmed,
+    OrderFact,
+    OrderRequest,
+    OrderSide,
+    OrderType,
+    Rejected,
+    TriggerBy,
+)
 from tradectl.sim.events import Event, Executed, Updated
 from tradectl.sim.exchange import Reply, apply, genesis
-from tradectl.sim.ops import AdvanceBars, CancelOrder, MarketBar, Op, PlaceOrder, SetLeverage
-from tradectl.sim.state import ExchangeState, Settings
+from tradectl.sim.ops import (
+    AdvanceBars,
+    CancelOrder,
+    MarketBar,
+    Op,
+    PlaceOrder,
+    SetLeverage,
+    SetMarginMode,
+)
+from tradectl.sim.state import CROSS, ExchangeState, Settings
 
 D = Decimal
 T0 = 1_700_000_040_000  # a whole minute
@@ -53,6 +70,18 @@ INSTRUMENTS = {
 }
 
 
+def order(reply: Reply) -> OrderFact:
+    """The order of a reply that confirms one."""
+    assert isinstance(reply, Confirmed), reply
+    return reply.order
+
+
+def code(reply: Reply) -> str:
+    """The code of a refusal."""
+    assert isinstance(reply, Rejected), reply
+    return reply.code
+
+
 class Bench:
     """Keeps the state and all events, so that a test reads as what was done and what came of it."""
 
@@ -67,6 +96,16 @@ class Bench:
         self.bar(price, price, price, price)
         if leverage is not None:
             assert self.do(SetLeverage("SOLUSDT", D(leverage))) is None
+
+    @classmethod
+    def crossed(cls, *, sol: str = "100", btc: str = "1000", leverage: str = "10", start: str = "10000") -> Bench:
+        """Both symbols on cross margin, with a price each."""
+        bench = cls(rules=Begin(start_balance=D(start)), price=sol, leverage=leverage)
+        bench.bar(btc, btc, btc, btc, symbol="BTCUSDT")
+        assert bench.do(SetLeverage("BTCUSDT", D(leverage))) is None
+        for symbol in INSTRUMENTS:
+            assert bench.do(SetMarginMode(symbol, CROSS)) is None
+        return bench
 
     def do(self, op: Op) -> Reply:
         self.state, events, reply = apply(self.state, op)
@@ -90,6 +129,10 @@ class Bench:
         one = MarketBar(symbol, self.state.market_ms, MINUTE, D(open_), D(high), D(low), D(close), *held)
         self.do(AdvanceBars((one,)))
         return self.events[before:]
+
+    def at(self, price: str, symbol: str = "SOLUSDT") -> list[Event]:
+        """One minute during which the price stands here."""
+        return self.bar(price, price, price, price, symbol=symbol)
 
     def request(
         self,

@@ -5,19 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from exchange_kit import BUY, INSTRUMENTS, LIMIT, MARK, MINUTE, SELL, STOP, Begin, Bench, D, books, contract
+from exchange_kit import BUY, LIMIT, MARK, MINUTE, SELL, STOP, Bench, D, books
 
 from tradectl.domain.fill import FillKind
-from tradectl.domain.instrument import Tier
-from tradectl.domain.order import Confirmed, OrderStatus, Rejected
-from tradectl.domain.position import Lot
+from tradectl.domain.order import Confirmed, OrderStatus
 from tradectl.sim import views
 from tradectl.sim.events import FundingPaid, LiquidationStarted
 from tradectl.sim.instruments import listed, shipped, shipped_as_of
-from tradectl.sim.margin import liquidation_price, maintenance
 from tradectl.sim.ops import AdvanceBars, ApplyFunding, MarketBar
 from tradectl.sim.path import extremes, point_ms, prices_at
-from tradectl.sim.state import SimPosition
 
 
 def bar(open_: str, high: str, low: str, close: str, *, symbol: str = "SOLUSDT", at: int = 0) -> MarketBar:
@@ -100,25 +96,6 @@ def test_liquidation_cancels_every_order_of_the_symbol() -> None:
     assert {fact.reason for fact in bench.ended.values() if fact.status is OrderStatus.CANCELED} == {"liquidation"}
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("qty", ["1", "700", "4000"])
-def test_liquidation_price_is_where_margin_and_loss_meet_maintenance_in_the_tier_it_falls_in(
-    sign: int, qty: str
-) -> None:
-    tiers = (
-        Tier(D(50_000), D(50), D("0.01")),
-        Tier(D(200_000), D(20), D("0.025"), D(750)),
-        Tier(D(1_000_000), D(10), D("0.05"), D(5750)),
-    )
-    instrument = contract("XUSDT", "0.01", "0.1", *tiers)
-    lot = Lot(sign * D(qty), sign * D(qty) * 100)
-    position = SimPosition(lot, D(10), "isolated", D(qty) * 10, 0)
-    price = liquidation_price(instrument, position)
-    gap = position.margin + lot.unrealised(price) - maintenance(instrument, lot, price)
-    assert abs(gap) < D("0.000001")
-    assert (price < 100) == (sign > 0)
-
-
 def test_the_snapshot_shows_margin_maintenance_liquidation_price_and_what_is_free() -> None:
     bench = Bench(leverage="5")
     bench.place(BUY, "10", stop="95")
@@ -130,17 +107,6 @@ def test_the_snapshot_shows_margin_maintenance_liquidation_price_and_what_is_fre
     assert seen.account.available == bench.wallet - 200
     assert seen.account.equity == bench.wallet + 20
     assert (seen.event_seq, len(seen.orders)) == (bench.state.next_seq - 1, 1)
-
-
-def test_leverage_above_what_the_tier_of_the_position_allows_is_refused() -> None:
-    bench = Bench(rules=Begin(start_balance=D(1_000_000)), leverage="50")
-    tiers = (Tier(D(10_000), D(50), D("0.01")), Tier(D(100_000), D(20), D("0.025"), D(150)))
-    listed_now = {**INSTRUMENTS, "SOLUSDT": replace(INSTRUMENTS["SOLUSDT"], tiers=tiers)}
-    bench.state = replace(bench.state, instruments=listed_now)
-    assert isinstance(bench.place(BUY, "90"), Confirmed)
-    reply = bench.place(BUY, "90")
-    assert isinstance(reply, Rejected)
-    assert reply.code == "leverage_too_high"
 
 
 @pytest.mark.parametrize(("side", "sign"), [(BUY, -1), (SELL, 1)])

@@ -6,21 +6,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from exchange_kit import BUY, INDEX, LIMIT, MARK, MARKET, SELL, STOP, T0, TARGET, Begin, Bench, D
+from exchange_kit import BUY, INDEX, LIMIT, MARK, MARKET, SELL, STOP, T0, TARGET, Begin, Bench, D, code, order
 
-from tradectl.domain.order import Confirmed, OrderFact, OrderStatus, Rejected
-from tradectl.sim.exchange import Reply
+from tradectl.domain.order import Confirmed, OrderStatus
 from tradectl.sim.ops import CancelOrder, PlaceOrder, SetLeverage, SetMarginMode, SetServerTime, Transfer
-
-
-def order(reply: Reply) -> OrderFact:
-    assert isinstance(reply, Confirmed), reply
-    return reply.order
-
-
-def code(reply: Reply) -> str:
-    assert isinstance(reply, Rejected), reply
-    return reply.code
 
 
 def test_market_order_fills_at_last_plus_slippage_rounded_to_the_tick_against_the_taker() -> None:
@@ -348,17 +337,19 @@ def test_leverage_and_margin_mode_change_only_when_flat_without_orders() -> None
     bench = Bench()
     assert code(bench.do(SetLeverage("SOLUSDT", D(51)))) == "leverage_too_high"
     assert code(bench.do(SetLeverage("SOLUSDT", D("0.5")))) == "invalid_leverage"
-    assert code(bench.do(SetMarginMode("SOLUSDT", "cross"))) == "not_available"
+    assert code(bench.do(SetMarginMode("SOLUSDT", "crossed"))) == "invalid_margin_mode"
     assert bench.do(SetMarginMode("SOLUSDT", "isolated")) is None
     resting = order(bench.place(BUY, "1", LIMIT, price="90"))
     assert code(bench.do(SetLeverage("SOLUSDT", D(5)))) == "orders_open"
     bench.cancel(resting.order_id)
     bench.place(BUY, "1")
     assert code(bench.do(SetLeverage("SOLUSDT", D(5)))) == "position_open"
+    assert code(bench.do(SetMarginMode("SOLUSDT", "cross"))) == "position_open"
     assert bench.do(SetLeverage("SOLUSDT", D(1))) is None  # as it is already
     bench.place(SELL, "1", reduce=True)
     assert bench.do(SetLeverage("SOLUSDT", D(5))) is None
-    assert bench.state.symbols["SOLUSDT"].leverage == 5
+    assert bench.do(SetMarginMode("SOLUSDT", "cross")) is None
+    assert (bench.state.symbols["SOLUSDT"].leverage, bench.state.symbols["SOLUSDT"].margin_mode) == (5, "cross")
 
 
 def test_an_order_through_flat_opens_the_other_side_with_its_bracket() -> None:

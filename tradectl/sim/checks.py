@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from tradectl.domain.instrument import Instrument
 from tradectl.domain.money import is_multiple, text
-from tradectl.domain.order import BracketLeg, OrderRequest, OrderSide, OrderType, Rejected
+from tradectl.domain.order import BracketLeg, OrderFact, OrderRequest, OrderSide, OrderType, Rejected
 from tradectl.sim.draft import Draft
 from tradectl.sim.pricing import taker_price, triggered_at, watched_price
 from tradectl.sim.state import Prices
@@ -151,18 +151,18 @@ def marketable(side: OrderSide, price: Decimal, quote: Decimal) -> bool:
     return price >= quote if side is OrderSide.BUY else price <= quote
 
 
-def tier_fault(draft: Draft, request: OrderRequest, qty: Decimal, price: Decimal) -> Rejected | None:
-    """The leverage in force against what the tier of the position to come allows."""
-    held = draft.qty(request.symbol)
+def tier_fault(draft: Draft, fact: OrderFact, qty: Decimal, price: Decimal) -> Rejected | None:
+    """The leverage in force against what the tier of the position to come allows, all of it valued at `price`."""
+    held = draft.qty(fact.symbol)
     opening = qty
-    if held and (held > 0) != (request.side is OrderSide.BUY):
+    if held and (held > 0) != (fact.side is OrderSide.BUY):
         opening = max(qty - abs(held), Decimal(0))
         held = Decimal(0)
     if not opening:
         return None
     notional = (abs(held) + opening) * price
-    tier = draft.instrument(request.symbol).tier_for(notional)
-    leverage = draft.settings_of(request.symbol).leverage
+    tier = draft.instrument(fact.symbol).tier_for(notional)
+    leverage = draft.settings_of(fact.symbol).leverage
     if leverage > tier.max_leverage:
         return Rejected(
             "leverage_too_high",

@@ -12,7 +12,6 @@ from decimal import Decimal
 from tradectl.domain.instrument import Instrument
 from tradectl.domain.order import OrderFact, OrderStatus
 from tradectl.sim.events import Event, Updated
-from tradectl.sim.margin import available
 from tradectl.sim.state import ExchangeState, SimOrder, SimPosition, SymbolSettings
 
 
@@ -122,6 +121,3 @@ class Draft:
             self.orders = {key: kept for key, kept in self.orders.items() if key != order_id}
         self.emit(lambda seq, at_ms: Updated(seq, at_ms, fact))
         return fact
-
-    def available(self) -> Decimal:
-        return available(self.balances, self.positions.values(), self.orders.values())

@@ -65,7 +65,11 @@ class TriggerFired:
 
 @dataclass(frozen=True, slots=True)
 class LiquidationStarted:
-    """Isolated margin plus unrealised P&L no longer exceeds the maintenance margin at this mark price."""
+    """Margin plus unrealised P&L no longer exceeds the maintenance margin at this mark price.
+
+    margin: isolated, the position's own; cross, what the pool holds for it: the pool's equity without this P&L, less
+    the maintenance margins of the other cross positions.
+    """
 
     seq: int
     at_ms: int

@@ -76,7 +76,7 @@ class SetLeverage:
 @dataclass(frozen=True, slots=True)
 class SetMarginMode:
     symbol: str
-    mode: str  # 'isolated'; 'cross' is not available yet
+    mode: str  # 'isolated' or 'cross'
     at_ms: int = 0
 
 

@@ -25,7 +25,7 @@ TRADER = "trader"
 MARKET = "market"  # whoever stands on the other side of our fills
 FEES = "fees"
 FUNDING = "funding"
-INSURANCE = "insurance"  # bears what a position loses beyond its isolated margin; receives liquidation fees
+INSURANCE = "insurance"  # bears what is lost beyond isolated margin or the cross pool; receives liquidation fees
 TRANSFERS = "transfers"  # the world outside: deposits come from it, withdrawals go to it
 RESIDUE = "residue"
 ACCOUNTS = (TRADER, MARKET, FEES, FUNDING, INSURANCE, TRANSFERS, RESIDUE)
@@ -63,7 +63,11 @@ class SymbolSettings:
 
 @dataclass(frozen=True, slots=True)
 class SimPosition:
-    """An open position: never flat. `margin` is the part of the trader's wallet set aside for it (isolated)."""
+    """An open position: never flat. `margin` is its initial margin: what it cost to open, less what reductions freed.
+
+    Isolated, that part of the trader's wallet is set aside, and it is all that the position can lose. Cross, it only
+    counts against what is available; the whole pool bears the losses (`pool.py`).
+    """
 
     lot: Lot
     leverage: Decimal
