@@ -153,7 +153,7 @@ class Bench:
         self.number += 1
         now = self.state.server_ms
         return OrderRequest(
-            client_id=client_id or f"tdc.abc123.en.{self.number}",
+            client_id=f"tdc.abc123.en.{self.number}" if client_id is None else client_id,
             symbol=symbol,
             side=side,
             type=type_,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from pathlib import Path
 
 from hypothesis import strategies as st
 
 from tradectl.config.schema import Config
 from tradectl.domain.order import BracketLeg, OrderRequest, OrderSide, OrderType, TriggerBy
 from tradectl.sim.embedded import Embedded, open_embedded
-from tradectl.sim.host import open_orders
+from tradectl.sim.filehost import FileHost
+from tradectl.sim.host import MemoryHost, open_orders
 from tradectl.sim.ops import CancelOrder, Op, PlaceOrder, SetLeverage, SetServerTime, Transfer
 from tradectl.sim.state import ExchangeState
 
@@ -31,6 +33,16 @@ def in_memory(**sim: object) -> Embedded:
     return open_embedded(config(**sim), None, wall_ms=wall)
 
 
+def begun(path: Path, **settings: object) -> Embedded:
+    """An exchange with rules of its own: the same one in memory, which is returned, and in a file at `path`."""
+    memory = in_memory()
+    state = memory.host.state
+    state = replace(state, settings=replace(state.settings, **settings))  # type: ignore[arg-type]
+    made = FileHost.open(path, stamp=memory.stamp, create_with=lambda: (state, memory.feed.checkpoint()), durable=False)
+    made.close()
+    return replace(memory, host=MemoryHost(state))
+
+
 @dataclass(frozen=True)
 class Step:
     """The market moves by one bar."""
@@ -44,6 +56,7 @@ class Place:
     away: int  # ticks × 10 from the last price
     reduce: bool
     bracket: bool
+    again: bool = False  # under one of a few client ids that come again and again
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,7 @@ actions: st.SearchStrategy[Action] = st.one_of(
         st.integers(-30, 30),
         st.booleans(),
         st.booleans(),
+        st.booleans(),
     ),
     st.builds(Cancel, st.integers(0, 5)),
     st.builds(Lever, st.integers(1, 20)),
@@ -100,7 +114,7 @@ def op_of(action: Action, state: ExchangeState, number: int) -> Op:
         conditional = action.type.conditional
         apart = instrument.tick_size * 100 * action.side.sign
         request = OrderRequest(
-            client_id=client_id(number),
+            client_id=client_id(number % 4 if action.again else number),
             symbol=SYMBOL,
             side=action.side,
             type=action.type,

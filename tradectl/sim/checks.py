@@ -1,6 +1,7 @@
 """The checks of an order request, before anything moves. Each refusal is a stable code and a sentence with numbers.
 
-The client-id rule is one pattern here; a venue's own (length, alphabet, uniqueness over closed orders) is its face's.
+The client-id rule is one pattern here; a venue's own (length, alphabet) is its face's. An order may come without one,
+as people's orders do on some venues: an empty id is none.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from tradectl.domain.money import is_multiple, text
 from tradectl.domain.order import BracketLeg, OrderFact, OrderRequest, OrderSide, OrderType, Rejected
 from tradectl.sim.draft import Draft
 from tradectl.sim.pricing import taker_price, triggered_at, watched_price
-from tradectl.sim.state import Prices
+from tradectl.sim.state import FOR_EVER, Prices
 
 _CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 
@@ -29,7 +30,7 @@ def expiry_fault(server_ms: int, timestamp_ms: int | None, expires_ms: int, ahea
     return None
 
 
-def request_fault(draft: Draft, request: OrderRequest) -> Rejected | None:
+def request_fault(draft: Draft, request: OrderRequest, *, id_taken: bool) -> Rejected | None:
     """The first rule that the request breaks; margin apart."""
     instrument = draft.instruments.get(request.symbol)
     if instrument is None:
@@ -38,7 +39,7 @@ def request_fault(draft: Draft, request: OrderRequest) -> Rejected | None:
     if prices is None:
         return Rejected("no_price", f"{request.symbol} has not traded yet")
     return (
-        _client_id(draft, request)
+        _client_id(draft, request, id_taken)
         or _shape(request)
         or _steps(request, instrument)
         or _reduces(draft, request)
@@ -48,7 +49,9 @@ def request_fault(draft: Draft, request: OrderRequest) -> Rejected | None:
     )
 
 
-def _client_id(draft: Draft, request: OrderRequest) -> Rejected | None:
+def _client_id(draft: Draft, request: OrderRequest, taken: bool) -> Rejected | None:
+    if not request.client_id:
+        return None
     if not _CLIENT_ID.fullmatch(request.client_id):
         return Rejected("invalid_client_id", "a client id is 1 to 36 of the characters . A-Z : / a-z 0-9 _ -")
     for order in draft.orders.values():
@@ -56,6 +59,10 @@ def _client_id(draft: Draft, request: OrderRequest) -> Rejected | None:
             return Rejected(
                 "duplicate_client_id", f"{request.client_id} is the id of the open order {order.fact.order_id}"
             )
+    if taken and draft.settings.client_ids == FOR_EVER:
+        return Rejected(
+            "duplicate_client_id", f"{request.client_id} is the id of an order that has ended; no id is used twice here"
+        )
     return None
 
 

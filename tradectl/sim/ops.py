@@ -54,8 +54,12 @@ class SetServerTime:
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
+    """`id_taken`: an ended order had this client id. Whoever holds the exchange says so, where ids are taken for ever:
+    the open state does not know what has ended (`host.apply_all`)."""
+
     request: OrderRequest
     at_ms: int  # when it reaches the exchange
+    id_taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

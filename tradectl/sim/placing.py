@@ -21,11 +21,11 @@ from tradectl.sim.pricing import taker_price, threshold
 from tradectl.sim.state import SimOrder
 
 
-def place(draft: Draft, request: OrderRequest) -> Confirmed | Rejected:
+def place(draft: Draft, request: OrderRequest, *, id_taken: bool) -> Confirmed | Rejected:
     fault = expiry_fault(draft.server_ms, request.timestamp_ms, request.expires_ms, draft.settings.timestamp_ahead_ms)
     if fault is not None:
         return fault
-    refused = request_fault(draft, request)
+    refused = request_fault(draft, request, id_taken=id_taken)
     if refused is not None:
         return _refuse(draft, request, refused)
     quote = taker_price(
@@ -107,7 +107,7 @@ def _order(draft: Draft, request: OrderRequest) -> SimOrder:
     number = draft.next_order
     fact = OrderFact(
         order_id=f"o{number}",
-        client_id=request.client_id,
+        client_id=request.client_id or None,
         symbol=request.symbol,
         side=request.side,
         type=request.type,

@@ -33,6 +33,10 @@ ACCOUNTS = (TRADER, MARKET, FEES, FUNDING, INSURANCE, TRANSFERS, RESIDUE)
 ISOLATED = "isolated"
 CROSS = "cross"
 
+# How long a client id is taken.
+WHILE_OPEN = "open"  # until its order has ended (Binance USD-M, Zoomex)
+FOR_EVER = "ever"  # (Bybit, Kraken)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -44,6 +48,7 @@ class Settings:
     liquidation_fee: Decimal = Decimal("0.005")  # of the notional, at most what margin is left
     max_fill_qty_per_point: Decimal | None = None  # most base units one order fills per path point; None: no bound
     timestamp_ahead_ms: int = 1000  # how far a request's timestamp may lie in the future
+    client_ids: str = WHILE_OPEN
 
 
 @dataclass(frozen=True, slots=True)
