@@ -1,4 +1,4 @@
-"""Stops and targets attached to an entry: they appear with what it fills."""
+"""Stops and targets attached to an entry: they appear with what it fills, and count as what they will be."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ def attach(draft: Draft, order: SimOrder, parent: OrderFact, opened: Decimal) ->
             draft.update(child, replace(child.fact, qty=child.fact.qty + opened, updated_ms=draft.server_ms))
         else:
             _new_child(draft, parent, leg, type_, opened)
+
+
+def conditional_orders(orders: Mapping[str, SimOrder]) -> int:
+    """Open stops and targets, and those that open entries still promise."""
+    count = 0
+    for order in orders.values():
+        count += order.fact.type.conditional
+        for _, type_ in _legs(order):
+            count += _waiting_child(orders, order.fact.order_id, type_) is None
+    return count
 
 
 def _legs(order: SimOrder) -> list[tuple[BracketLeg, OrderType]]:

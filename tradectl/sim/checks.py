@@ -12,6 +12,7 @@ from decimal import Decimal
 from tradectl.domain.instrument import Instrument
 from tradectl.domain.money import is_multiple, text
 from tradectl.domain.order import BracketLeg, OrderFact, OrderRequest, OrderSide, OrderType, Rejected
+from tradectl.sim.attached import conditional_orders
 from tradectl.sim.draft import Draft
 from tradectl.sim.pricing import taker_price, triggered_at, watched_price
 from tradectl.sim.state import FOR_EVER, Prices
@@ -46,6 +47,7 @@ def request_fault(draft: Draft, request: OrderRequest, *, id_taken: bool) -> Rej
         or _sizes(request, instrument, prices)
         or _triggers(request, prices)
         or _brackets(request, instrument, draft, prices)
+        or _conditional(draft, request)
     )
 
 
@@ -151,6 +153,20 @@ def _brackets(request: OrderRequest, instrument: Instrument, draft: Draft, price
         if triggered_at(type_, request.side.opposite, leg.trigger_price, watched):
             return _immediate(type_, leg.trigger_price, watched)
     return None
+
+
+def _conditional(draft: Draft, request: OrderRequest) -> Rejected | None:
+    most = draft.settings.max_conditional_orders
+    brings = len(_legs(request)) + request.type.conditional
+    if most is None or not brings:
+        return None
+    standing = conditional_orders(draft.orders)
+    if standing + brings <= most:
+        return None
+    return Rejected(
+        "too_many_conditional",
+        f"{standing} stop and take-profit orders stand, this one brings {brings}; {most} may be open",
+    )
 
 
 def marketable(side: OrderSide, price: Decimal, quote: Decimal) -> bool:

@@ -30,6 +30,7 @@ from tradectl.sim.ops import (
     SetMarginMode,
     SetServerTime,
     Transfer,
+    VenueCancel,
 )
 from tradectl.sim.path import LAST_PHASE, extremes, point_ms, prices_at
 from tradectl.sim.state import ACCOUNTS, TRADER, TRANSFERS, ExchangeState, Settings
@@ -81,6 +82,8 @@ def apply(state: ExchangeState, op: Op) -> tuple[ExchangeState, tuple[Event, ...
         reply = placing.place(draft, op.request, id_taken=op.id_taken)
     elif isinstance(op, CancelOrder):
         reply = placing.cancel(draft, op)
+    elif isinstance(op, VenueCancel):
+        reply = placing.cancel_by_venue(draft, op)
     elif isinstance(op, ApplyFunding):
         funding.fund(draft, op)
     elif isinstance(op, SetLeverage):

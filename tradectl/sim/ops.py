@@ -71,6 +71,15 @@ class CancelOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class VenueCancel:
+    """The venue cancels an open order by itself. `reason` is what the order's last update says."""
+
+    order_id: str
+    reason: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetLeverage:
     symbol: str
     leverage: Decimal
@@ -92,4 +101,14 @@ class Transfer:
     at_ms: int
 
 
-Op = AdvanceBars | ApplyFunding | SetServerTime | PlaceOrder | CancelOrder | SetLeverage | SetMarginMode | Transfer
+Op = (
+    AdvanceBars
+    | ApplyFunding
+    | SetServerTime
+    | PlaceOrder
+    | CancelOrder
+    | VenueCancel
+    | SetLeverage
+    | SetMarginMode
+    | Transfer
+)

@@ -1,4 +1,4 @@
-"""Orders arriving and leaving: PlaceOrder and CancelOrder.
+"""Orders arriving and leaving: PlaceOrder, CancelOrder and VenueCancel.
 
 Market orders are immediate-or-cancel, as on real venues: what finds no liquidity expires. A limit order that can trade
 at the quote takes, and its rest stays in the book. A triggered stop or target is worked until it is filled.
@@ -16,7 +16,7 @@ from tradectl.sim.booking import affordable, execute, fillable, reserve
 from tradectl.sim.checks import expiry_fault, marketable, request_fault, tier_fault
 from tradectl.sim.draft import Draft
 from tradectl.sim.events import Accepted, RejectedOrder
-from tradectl.sim.ops import CancelOrder
+from tradectl.sim.ops import CancelOrder, VenueCancel
 from tradectl.sim.pricing import taker_price, threshold
 from tradectl.sim.state import SimOrder
 
@@ -45,6 +45,13 @@ def cancel(draft: Draft, op: CancelOrder) -> Confirmed | Rejected:
     if order is None or order.fact.symbol != op.symbol:
         return Rejected("order_not_found", f"there is no open order {op.order_id} in {op.symbol}")
     return Confirmed(draft.end(order, OrderStatus.CANCELED, "canceled"))
+
+
+def cancel_by_venue(draft: Draft, op: VenueCancel) -> Confirmed | Rejected:
+    order = draft.orders.get(op.order_id)
+    if order is None:
+        return Rejected("order_not_found", f"there is no open order {op.order_id}")
+    return Confirmed(draft.end(order, OrderStatus.CANCELED, op.reason))
 
 
 def _place_market(draft: Draft, request: OrderRequest, quote: Decimal) -> Confirmed | Rejected:

@@ -49,6 +49,7 @@ class Settings:
     max_fill_qty_per_point: Decimal | None = None  # most base units one order fills per path point; None: no bound
     timestamp_ahead_ms: int = 1000  # how far a request's timestamp may lie in the future
     client_ids: str = WHILE_OPEN
+    max_conditional_orders: int | None = None  # open stops and targets per account, attached ones among them
 
 
 @dataclass(frozen=True, slots=True)
