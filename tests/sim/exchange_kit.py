@@ -27,6 +27,7 @@ from tradectl.sim.ops import (
     PlaceOrder,
     SetLeverage,
     SetMarginMode,
+    SetSymbolStatus,
 )
 from tradectl.sim.state import CROSS, ExchangeState, Settings
 
@@ -176,6 +177,9 @@ class Bench:
     def cancel(self, order_id: str, symbol: str = "SOLUSDT") -> Reply:
         now = self.state.server_ms
         return self.do(CancelOrder(symbol, order_id, now, now + 5000))
+
+    def status(self, status: str, symbol: str = "SOLUSDT") -> Reply:
+        return self.do(SetSymbolStatus(symbol, status, self.state.server_ms))
 
     @property
     def wallet(self) -> Decimal:

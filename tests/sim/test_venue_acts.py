@@ -1,13 +1,14 @@
-"""What a venue does or forbids by itself: cancels, limits on orders, and ids it has seen."""
+"""What a venue does or forbids by itself: cancels, halts, delistings, limits on orders, and ids it has seen."""
 
 from __future__ import annotations
 
 import pytest
-from exchange_kit import BUY, LIMIT, SELL, STOP, TARGET, Bench, D, code, order
+from exchange_kit import BUY, LIMIT, MARKET, SELL, STOP, TARGET, Bench, D, code, order
 
+from tradectl.domain.fill import FillKind
 from tradectl.domain.order import OrderStatus
-from tradectl.sim.events import Updated
-from tradectl.sim.ops import PlaceOrder, VenueCancel
+from tradectl.sim.events import SymbolStatusChanged, Updated
+from tradectl.sim.ops import PlaceOrder, SetLeverage, SetMarginMode, VenueCancel
 
 
 def test_the_venue_cancels_a_stop_and_says_why() -> None:
@@ -86,3 +87,66 @@ def test_stops_that_a_resting_entry_will_bring_are_counted_before_they_stand() -
     for child in bench.open:
         bench.cancel(child.order_id)
     assert order(bench.place(SELL, "1", STOP, trigger="95", reduce=True)).status is OrderStatus.NEW
+
+
+def test_a_delisted_symbol_can_only_be_reduced() -> None:
+    bench = Bench()
+    bench.place(BUY, "3", stop="90")
+    resting = order(bench.place(BUY, "1", LIMIT, price="95", stop="85"))
+    order(bench.place(SELL, "1", LIMIT, price="105", reduce=True))
+    assert bench.status("reduce_only") is None
+    changed = next(event for event in bench.events if isinstance(event, SymbolStatusChanged))
+    assert (changed.symbol, changed.status) == ("SOLUSDT", "reduce_only")
+    assert bench.ended[resting.order_id].reason == "reduce_only_symbol"
+    assert [one.type for one in bench.open] == [STOP, LIMIT]
+    assert code(bench.place(BUY, "1")) == "reduce_only_symbol"
+    assert code(bench.place(SELL, "1")) == "reduce_only_symbol"
+    assert order(bench.place(SELL, "1", reduce=True)).status is OrderStatus.FILLED
+    bench.at("89")
+    assert (bench.qty(), bench.fills[-1].reason) == (0, "stop")
+    assert bench.status("trading") is None
+    assert order(bench.place(BUY, "1")).status is OrderStatus.FILLED
+
+
+def test_in_a_halted_symbol_nothing_moves_but_prices_and_cancels() -> None:
+    bench = Bench(leverage="20")
+    bench.place(BUY, "10", stop="97")
+    entry = order(bench.place(BUY, "1", LIMIT, price="99"))
+    before = bench.state.positions
+    bench.status("halted")
+    bench.bar("100", "100", "90", "90")  # past the entry, the stop and the liquidation price
+    assert (bench.state.positions, bench.state.prices["SOLUSDT"].mark) == (before, 90)
+    for type_, more in ((MARKET, {}), (MARKET, {"reduce": True}), (LIMIT, {"price": "80"})):
+        assert code(bench.place(SELL, "1", type_, **more)) == "symbol_halted"
+    assert order(bench.cancel(entry.order_id)).status is OrderStatus.CANCELED
+    bench.status("trading")
+    assert bench.state.positions == before, "it meets the market with the next price"
+    bench.at("90")
+    assert bench.qty() == 0
+    assert [fill.kind for fill in bench.fills] == [FillKind.TRADE, FillKind.LIQUIDATION]
+
+
+def test_halting_one_symbol_leaves_the_others_alone_and_its_settings_fixed() -> None:
+    bench = Bench()
+    bench.bar("1000", "1000", "1000", "1000", symbol="BTCUSDT")
+    bench.status("halted")
+    assert order(bench.place(BUY, "0.1", symbol="BTCUSDT")).status is OrderStatus.FILLED
+    assert code(bench.do(SetLeverage("SOLUSDT", D(3)))) == "symbol_halted"
+    assert code(bench.do(SetMarginMode("SOLUSDT", "cross"))) == "symbol_halted"
+    assert code(bench.status("closed")) == "invalid_status"
+    assert code(bench.status("halted", "XRPUSDT")) == "unknown_symbol"
+    before = bench.state
+    assert bench.status("halted") is None
+    assert bench.state is before
+
+
+def test_a_halted_cross_position_stays_while_the_pool_around_it_is_liquidated() -> None:
+    bench = Bench.crossed(start="1000")
+    bench.place(BUY, "45")
+    bench.place(BUY, "2", symbol="BTCUSDT")
+    bench.status("halted")
+    bench.at("75")  # −1125 of nothing left but 990
+    assert (bench.qty(), bench.qty("BTCUSDT")) == (45, 0)
+    bench.status("trading")
+    bench.at("75")
+    assert (bench.qty(), bench.wallet) == (0, 0)

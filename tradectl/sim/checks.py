@@ -15,7 +15,7 @@ from tradectl.domain.order import BracketLeg, OrderFact, OrderRequest, OrderSide
 from tradectl.sim.attached import conditional_orders
 from tradectl.sim.draft import Draft
 from tradectl.sim.pricing import taker_price, triggered_at, watched_price
-from tradectl.sim.state import FOR_EVER, Prices
+from tradectl.sim.state import FOR_EVER, HALTED, REDUCE_ONLY, Prices
 
 _CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 
@@ -36,6 +36,9 @@ def request_fault(draft: Draft, request: OrderRequest, *, id_taken: bool) -> Rej
     instrument = draft.instruments.get(request.symbol)
     if instrument is None:
         return Rejected("unknown_symbol", f"{request.symbol} is not listed here")
+    refused = _status(draft, request)
+    if refused is not None:
+        return refused
     prices = draft.prices.get(request.symbol)
     if prices is None:
         return Rejected("no_price", f"{request.symbol} has not traded yet")
@@ -49,6 +52,21 @@ def request_fault(draft: Draft, request: OrderRequest, *, id_taken: bool) -> Rej
         or _brackets(request, instrument, draft, prices)
         or _conditional(draft, request)
     )
+
+
+def halt_fault(draft: Draft, symbol: str) -> Rejected | None:
+    if draft.settings_of(symbol).status == HALTED:
+        return Rejected("symbol_halted", f"trading in {symbol} is halted; orders can only be cancelled")
+    return None
+
+
+def _status(draft: Draft, request: OrderRequest) -> Rejected | None:
+    reduces = request.reduce_only or request.close_position
+    if draft.settings_of(request.symbol).status == REDUCE_ONLY and not reduces:
+        return Rejected(
+            "reduce_only_symbol", f"positions in {request.symbol} can only be reduced; the order is not reduce-only"
+        )
+    return halt_fault(draft, request.symbol)
 
 
 def _client_id(draft: Draft, request: OrderRequest, taken: bool) -> Rejected | None:

@@ -96,6 +96,14 @@ class SettingsChanged:
     margin_mode: str
 
 
+@dataclass(frozen=True, slots=True)
+class SymbolStatusChanged:
+    seq: int
+    at_ms: int
+    symbol: str
+    status: str
+
+
 Event = (
     Accepted
     | RejectedOrder
@@ -106,4 +114,5 @@ Event = (
     | LiquidationStarted
     | TransferBooked
     | SettingsChanged
+    | SymbolStatusChanged
 )

@@ -29,6 +29,7 @@ from tradectl.sim.ops import (
     SetLeverage,
     SetMarginMode,
     SetServerTime,
+    SetSymbolStatus,
     Transfer,
     VenueCancel,
 )
@@ -90,6 +91,8 @@ def apply(state: ExchangeState, op: Op) -> tuple[ExchangeState, tuple[Event, ...
         reply = symbols.set_leverage(draft, op)
     elif isinstance(op, SetMarginMode):
         reply = symbols.set_margin_mode(draft, op)
+    elif isinstance(op, SetSymbolStatus):
+        reply = symbols.set_status(draft, op)
     elif isinstance(op, Transfer):
         reply = _transfer(draft, op)
     else:

@@ -1,7 +1,8 @@
 """Closing what can no longer be held: an isolated position for itself, the cross pool position by position.
 
 A pool under water first loses the orders of cross symbols that reserve margin. Then its positions go, each whole, the
-largest unrealised loss first and ties by symbol, until what is left is above water.
+largest unrealised loss first and ties by symbol, until what is left is above water. A halted symbol is passed over:
+its position stays, whatever the others cost.
 
 Each position is closed at the worse of last and mark, plus slippage; no order of its symbol survives. Isolated, its
 bankruptcy price is the worst. Cross, it trades where the market is; the fee is at most what is left, and what the
@@ -18,7 +19,7 @@ from tradectl.sim.draft import Draft
 from tradectl.sim.events import LiquidationStarted
 from tradectl.sim.margin import maintenance
 from tradectl.sim.pricing import taker_price, worse
-from tradectl.sim.state import CROSS, SimOrder
+from tradectl.sim.state import CROSS, HALTED, SimOrder
 
 
 def liquidate(draft: Draft, symbol: str) -> None:
@@ -30,7 +31,7 @@ def liquidate(draft: Draft, symbol: str) -> None:
         if order.reserved and draft.settings_of(order.fact.symbol).margin_mode == CROSS:
             draft.end(order, OrderStatus.CANCELED, "liquidation")
     worst = _worst(draft)
-    assert worst is not None, "who asks has a position"
+    assert worst is not None, "who asks has a position that can be traded"
     _close(draft, worst)
 
 
@@ -44,11 +45,11 @@ def settle_pool(draft: Draft) -> None:
 
 
 def _worst(draft: Draft) -> str | None:
-    """The cross position with the largest loss."""
-    held = pool.crossed(draft)
-    if len(held) < 2:
-        return held[0] if held else None
-    return min(held, key=lambda symbol: (pool.unrealised(draft, [symbol]), symbol))
+    """The cross position with the largest loss among those that can be traded."""
+    tradable = [symbol for symbol in pool.crossed(draft) if draft.settings_of(symbol).status != HALTED]
+    if len(tradable) < 2:
+        return tradable[0] if tradable else None
+    return min(tradable, key=lambda symbol: (pool.unrealised(draft, [symbol]), symbol))
 
 
 def _close(draft: Draft, symbol: str) -> None:

@@ -10,6 +10,8 @@ A cross position has the same order on the path of its own symbol: its threshold
 goes under, all other marks held where they stand, and what happens there is one step of the pool's liquidation, which
 may take another symbol first. On a path that goes in the position's favour a pool under water was so from the start.
 When the symbol has come to rest the pool is looked at once more, for what this point has done to the others.
+
+A halted symbol is passed over; when it trades again, all that its prices have passed meanwhile lies at the start.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from tradectl.sim.events import TriggerFired
 from tradectl.sim.liquidation import liquidate, settle_pool
 from tradectl.sim.margin import liquidation_price
 from tradectl.sim.pricing import reached, taker_price, threshold, watched_price, worse
-from tradectl.sim.state import SimOrder, SimPosition
+from tradectl.sim.state import HALTED, SimOrder, SimPosition
 
 _REASONS = {
     OrderType.MARKET: "market",
@@ -41,7 +43,8 @@ _Key = tuple[Decimal, int, int]
 
 def settle_point(draft: Draft, symbol: str, came_from: Decimal) -> None:
     """Everything that the prices now standing in the draft set off. came_from: the last price of the point before."""
-    _settle_symbol(draft, symbol, came_from)
+    if draft.settings_of(symbol).status != HALTED:
+        _settle_symbol(draft, symbol, came_from)
     settle_pool(draft)
 
 

@@ -94,6 +94,15 @@ class SetMarginMode:
 
 
 @dataclass(frozen=True, slots=True)
+class SetSymbolStatus:
+    """The venue changes what can be done in a symbol: 'trading', 'reduce_only' or 'halted'."""
+
+    symbol: str
+    status: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """A deposit (> 0) or withdrawal (< 0), quote currency."""
 
@@ -110,5 +119,6 @@ Op = (
     | VenueCancel
     | SetLeverage
     | SetMarginMode
+    | SetSymbolStatus
     | Transfer
 )

@@ -33,6 +33,12 @@ ACCOUNTS = (TRADER, MARKET, FEES, FUNDING, INSURANCE, TRANSFERS, RESIDUE)
 ISOLATED = "isolated"
 CROSS = "cross"
 
+# A symbol's status.
+TRADING = "trading"
+REDUCE_ONLY = "reduce_only"  # about to be delisted: positions can be reduced and no more
+HALTED = "halted"  # prices move, nothing trades and nothing is liquidated
+STATUSES = (TRADING, REDUCE_ONLY, HALTED)
+
 # How long a client id is taken.
 WHILE_OPEN = "open"  # until its order has ended (Binance USD-M, Zoomex)
 FOR_EVER = "ever"  # (Bybit, Kraken)
@@ -65,6 +71,7 @@ class Prices:
 class SymbolSettings:
     leverage: Decimal = Decimal(1)
     margin_mode: str = ISOLATED
+    status: str = TRADING
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,20 @@
-"""What can be set per symbol: leverage and margin mode, while the symbol is flat and without orders."""
+"""What can be set per symbol: leverage and margin mode by the trader, the status by the venue.
+
+Leverage and margin mode change only while the symbol is flat and without orders. A symbol that becomes reduce-only
+loses its orders that could open; one that is halted keeps all, and they meet the market again when it trades again.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from tradectl.domain.money import text
-from tradectl.domain.order import Rejected
+from tradectl.domain.order import OrderStatus, Rejected
+from tradectl.sim.checks import halt_fault
 from tradectl.sim.draft import Draft
-from tradectl.sim.events import SettingsChanged
-from tradectl.sim.ops import SetLeverage, SetMarginMode
-from tradectl.sim.state import CROSS, ISOLATED, SymbolSettings
+from tradectl.sim.events import SettingsChanged, SymbolStatusChanged
+from tradectl.sim.ops import SetLeverage, SetMarginMode, SetSymbolStatus
+from tradectl.sim.state import CROSS, ISOLATED, REDUCE_ONLY, STATUSES, SymbolSettings
 
 
 def set_leverage(draft: Draft, op: SetLeverage) -> Rejected | None:
@@ -25,7 +30,7 @@ def set_leverage(draft: Draft, op: SetLeverage) -> Rejected | None:
             "leverage_too_high" if op.leverage > most else "invalid_leverage",
             f"leverage of {op.symbol} is 1 to {text(most)}, {text(op.leverage)} was asked for",
         )
-    fault = _held(draft, op.symbol, "leverage")
+    fault = halt_fault(draft, op.symbol) or _held(draft, op.symbol, "leverage")
     if fault is None:
         _change(draft, op.symbol, replace(now, leverage=op.leverage))
     return fault
@@ -39,10 +44,27 @@ def set_margin_mode(draft: Draft, op: SetMarginMode) -> Rejected | None:
     now = draft.settings_of(op.symbol)
     if now.margin_mode == op.mode:
         return None
-    fault = _held(draft, op.symbol, "margin mode")
+    fault = halt_fault(draft, op.symbol) or _held(draft, op.symbol, "margin mode")
     if fault is None:
         _change(draft, op.symbol, replace(now, margin_mode=op.mode))
     return fault
+
+
+def set_status(draft: Draft, op: SetSymbolStatus) -> Rejected | None:
+    if op.symbol not in draft.instruments:
+        return _unknown(op.symbol)
+    if op.status not in STATUSES:
+        return Rejected("invalid_status", f"a status is {', '.join(STATUSES)}; {op.status!r} was asked for")
+    now = draft.settings_of(op.symbol)
+    if now.status == op.status:
+        return None
+    draft.symbols = {**draft.symbols, op.symbol: replace(now, status=op.status)}
+    draft.emit(lambda seq, at_ms: SymbolStatusChanged(seq, at_ms, op.symbol, op.status))
+    if op.status == REDUCE_ONLY:
+        for order in draft.orders_of(op.symbol):
+            if order.fact.can_add_exposure:
+                draft.end(order, OrderStatus.CANCELED, "reduce_only_symbol")
+    return None
 
 
 def _unknown(symbol: str) -> Rejected:
