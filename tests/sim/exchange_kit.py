@@ -21,6 +21,7 @@ from tradectl.sim.events import Event, Executed, Updated
 from tradectl.sim.exchange import Reply, apply, genesis
 from tradectl.sim.ops import (
     AdvanceBars,
+    AmendOrder,
     CancelOrder,
     MarketBar,
     Op,
@@ -177,6 +178,11 @@ class Bench:
     def cancel(self, order_id: str, symbol: str = "SOLUSDT") -> Reply:
         now = self.state.server_ms
         return self.do(CancelOrder(symbol, order_id, now, now + 5000))
+
+    def amend(self, order_id: str, *, symbol: str = "SOLUSDT", late_ms: int = 0, **change: str) -> Reply:
+        now = self.state.server_ms
+        values = {name: D(value) for name, value in change.items()}
+        return self.do(AmendOrder(symbol, order_id, now + late_ms, now + 5000, **values))
 
     def status(self, status: str, symbol: str = "SOLUSDT") -> Reply:
         return self.do(SetSymbolStatus(symbol, status, self.state.server_ms))

@@ -39,8 +39,9 @@ def test_an_order_without_a_client_id_has_none_and_any_number_may_be_open() -> N
     for kept in ("open", "ever"):
         bench = Bench(client_ids=kept)
         first = order(bench.place(BUY, "1", LIMIT, price="99", client_id="", stop="90"))
-        second = order(bench.place(BUY, "1", LIMIT, price="98", client_id=""))
+        second = order(bench.place(BUY, "1", LIMIT, price="99", client_id=""))
         assert (first.client_id, second.client_id, first.parent_id) == (None, None, None)
+        assert order(bench.amend(second.order_id, price="98")).client_id is None
         bench.at("98.5")
         assert (bench.fills[0].client_id, bench.fills[0].order_id) == (None, first.order_id)
         assert order(bench.cancel(second.order_id)).client_id is None
@@ -93,7 +94,7 @@ def test_a_delisted_symbol_can_only_be_reduced() -> None:
     bench = Bench()
     bench.place(BUY, "3", stop="90")
     resting = order(bench.place(BUY, "1", LIMIT, price="95", stop="85"))
-    order(bench.place(SELL, "1", LIMIT, price="105", reduce=True))
+    exit_ = order(bench.place(SELL, "1", LIMIT, price="105", reduce=True))
     assert bench.status("reduce_only") is None
     changed = next(event for event in bench.events if isinstance(event, SymbolStatusChanged))
     assert (changed.symbol, changed.status) == ("SOLUSDT", "reduce_only")
@@ -101,6 +102,7 @@ def test_a_delisted_symbol_can_only_be_reduced() -> None:
     assert [one.type for one in bench.open] == [STOP, LIMIT]
     assert code(bench.place(BUY, "1")) == "reduce_only_symbol"
     assert code(bench.place(SELL, "1")) == "reduce_only_symbol"
+    assert order(bench.amend(exit_.order_id, price="103")).price == 103
     assert order(bench.place(SELL, "1", reduce=True)).status is OrderStatus.FILLED
     bench.at("89")
     assert (bench.qty(), bench.fills[-1].reason) == (0, "stop")
@@ -118,6 +120,8 @@ def test_in_a_halted_symbol_nothing_moves_but_prices_and_cancels() -> None:
     assert (bench.state.positions, bench.state.prices["SOLUSDT"].mark) == (before, 90)
     for type_, more in ((MARKET, {}), (MARKET, {"reduce": True}), (LIMIT, {"price": "80"})):
         assert code(bench.place(SELL, "1", type_, **more)) == "symbol_halted"
+    stop = bench.open[0]
+    assert code(bench.amend(stop.order_id, trigger_price="80")) == "symbol_halted"
     assert order(bench.cancel(entry.order_id)).status is OrderStatus.CANCELED
     bench.status("trading")
     assert bench.state.positions == before, "it meets the market with the next price"

@@ -54,6 +54,17 @@ def request_fault(draft: Draft, request: OrderRequest, *, id_taken: bool) -> Rej
     )
 
 
+def amended_fault(draft: Draft, before: OrderRequest, after: OrderRequest) -> Rejected | None:
+    """The first rule that an amended order breaks, margin apart. What was not amended was checked when it came."""
+    instrument, prices = draft.instrument(after.symbol), draft.prices[after.symbol]
+    fault = _steps(after, instrument)
+    if fault is None and (after.qty, after.price) != (before.qty, before.price):
+        fault = _sizes(after, instrument, prices)
+    if fault is None and after.trigger_price != before.trigger_price:
+        fault = _triggers(after, prices)
+    return fault or _brackets(after, instrument, draft, prices)
+
+
 def halt_fault(draft: Draft, symbol: str) -> Rejected | None:
     if draft.settings_of(symbol).status == HALTED:
         return Rejected("symbol_halted", f"trading in {symbol} is halted; orders can only be cancelled")

@@ -2,8 +2,8 @@
 
 No clock, no I/O, no randomness: the same operations on the same state give the same answer, bit for bit (promise 15).
 The server's clock moves forward to each operation's instant and never back; only AdvanceBars and ApplyFunding touch
-the market. Rules of each kind of operation stand in their own files: placing, symbols, funding; matching, booking and
-liquidation say what follows from prices.
+the market. Rules of each kind of operation stand in their own files: placing, amending, symbols, funding; matching,
+booking and liquidation say what follows from prices.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Protocol
 from tradectl.domain.instrument import Instrument
 from tradectl.domain.money import ZERO, text
 from tradectl.domain.order import Confirmed, Rejected
-from tradectl.sim import funding, placing, pool, symbols
+from tradectl.sim import amending, funding, placing, pool, symbols
 from tradectl.sim.draft import Draft
 from tradectl.sim.events import Event, TransferBooked
 from tradectl.sim.matching import settle_point
 from tradectl.sim.ops import (
     AdvanceBars,
+    AmendOrder,
     ApplyFunding,
     CancelOrder,
     MarketBar,
@@ -72,7 +73,7 @@ def genesis(rules: Rules, instruments: Mapping[str, Instrument], start_ms: int) 
 def apply(state: ExchangeState, op: Op) -> tuple[ExchangeState, tuple[Event, ...], Reply]:
     """The state after one operation, what happened, and the answer to whoever asked.
 
-    The reply is Confirmed or Rejected for orders and cancels; None, or Rejected, for everything else.
+    The reply is Confirmed or Rejected for orders, amendments and cancels; None, or Rejected, for everything else.
     Raises KeyError for a bar or rate of a symbol that is not listed: a fault of the feed, never an operator's.
     """
     if isinstance(op, AdvanceBars):
@@ -83,6 +84,8 @@ def apply(state: ExchangeState, op: Op) -> tuple[ExchangeState, tuple[Event, ...
         reply = placing.place(draft, op.request, id_taken=op.id_taken)
     elif isinstance(op, CancelOrder):
         reply = placing.cancel(draft, op)
+    elif isinstance(op, AmendOrder):
+        reply = amending.amend(draft, op)
     elif isinstance(op, VenueCancel):
         reply = placing.cancel_by_venue(draft, op)
     elif isinstance(op, ApplyFunding):

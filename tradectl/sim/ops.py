@@ -71,6 +71,22 @@ class CancelOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class AmendOrder:
+    """Changes an open order in place: trigger price and quantity of a stop or target, price and quantity of a limit.
+
+    None leaves a value as it is. `qty` is the whole order's, what has filled included.
+    """
+
+    symbol: str
+    order_id: str
+    at_ms: int
+    expires_ms: int
+    trigger_price: Decimal | None = None
+    qty: Decimal | None = None
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VenueCancel:
     """The venue cancels an open order by itself. `reason` is what the order's last update says."""
 
@@ -116,6 +132,7 @@ Op = (
     | SetServerTime
     | PlaceOrder
     | CancelOrder
+    | AmendOrder
     | VenueCancel
     | SetLeverage
     | SetMarginMode
