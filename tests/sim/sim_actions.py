@@ -13,8 +13,19 @@ from tradectl.domain.order import BracketLeg, OrderRequest, OrderSide, OrderType
 from tradectl.sim.embedded import Embedded, open_embedded
 from tradectl.sim.filehost import FileHost
 from tradectl.sim.host import MemoryHost, open_orders
-from tradectl.sim.ops import CancelOrder, Op, PlaceOrder, SetLeverage, SetServerTime, Transfer
-from tradectl.sim.state import ExchangeState
+from tradectl.sim.ops import (
+    AmendOrder,
+    CancelOrder,
+    Op,
+    PlaceOrder,
+    SetLeverage,
+    SetMarginMode,
+    SetServerTime,
+    SetSymbolStatus,
+    Transfer,
+    VenueCancel,
+)
+from tradectl.sim.state import CROSS, ISOLATED, STATUSES, TRADING, ExchangeState
 
 SYMBOL = "SOLUSDT"
 WALL_MS = 1_760_000_000_000
@@ -56,6 +67,7 @@ class Place:
     away: int  # ticks × 10 from the last price
     reduce: bool
     bracket: bool
+    by: TriggerBy = TriggerBy.LAST
     again: bool = False  # under one of a few client ids that come again and again
 
 
@@ -65,8 +77,30 @@ class Cancel:
 
 
 @dataclass(frozen=True)
+class Amend:
+    which: int
+    away: int
+    lots: int | None
+
+
+@dataclass(frozen=True)
+class VenueEnds:
+    which: int
+
+
+@dataclass(frozen=True)
 class Lever:
     leverage: int
+
+
+@dataclass(frozen=True)
+class Mode:
+    mode: str
+
+
+@dataclass(frozen=True)
+class Status:
+    status: str
 
 
 @dataclass(frozen=True)
@@ -79,7 +113,7 @@ class Wait:
     wait_ms: int
 
 
-Action = Step | Place | Cancel | Lever | Move | Wait
+Action = Step | Place | Cancel | Amend | VenueEnds | Lever | Mode | Status | Move | Wait
 
 actions: st.SearchStrategy[Action] = st.one_of(
     st.just(Step()),
@@ -91,9 +125,14 @@ actions: st.SearchStrategy[Action] = st.one_of(
         st.integers(-30, 30),
         st.booleans(),
         st.booleans(),
+        st.sampled_from(TriggerBy),
         st.booleans(),
     ),
     st.builds(Cancel, st.integers(0, 5)),
+    st.builds(Amend, st.integers(0, 5), st.integers(-30, 30), st.none() | st.integers(1, 400)),
+    st.builds(VenueEnds, st.integers(0, 5)),
+    st.builds(Mode, st.sampled_from([ISOLATED, CROSS])),
+    st.builds(Status, st.sampled_from([TRADING, TRADING, *STATUSES])),
     st.builds(Lever, st.integers(1, 20)),
     st.builds(Move, st.integers(-200, 200)),
     st.builds(Wait, st.integers(0, 9000)),
@@ -102,6 +141,11 @@ actions: st.SearchStrategy[Action] = st.one_of(
 
 def client_id(number: int) -> str:
     return f"tdc.abc123.en.{number}"
+
+
+def some_order(state: ExchangeState, which: int) -> str:
+    known = [order.order_id for order in open_orders(state)] or ["none"]
+    return known[which % len(known)]
 
 
 def op_of(action: Action, state: ExchangeState, number: int) -> Op:
@@ -123,15 +167,34 @@ def op_of(action: Action, state: ExchangeState, number: int) -> Op:
             expires_ms=now + 5000,
             price=price if action.type is OrderType.LIMIT else None,
             trigger_price=price if conditional else None,
-            trigger_by=TriggerBy.LAST if conditional else None,
+            trigger_by=action.by if conditional else None,
             reduce_only=action.reduce or conditional,
-            stop=BracketLeg(last - apart, TriggerBy.LAST) if action.bracket and not conditional else None,
-            target=BracketLeg(last + apart, TriggerBy.LAST) if action.bracket and not conditional else None,
+            stop=BracketLeg(last - apart, action.by) if action.bracket and not conditional else None,
+            target=BracketLeg(last + apart, action.by) if action.bracket and not conditional else None,
         )
         return PlaceOrder(request, now)
     if isinstance(action, Cancel):
-        known = [order.order_id for order in open_orders(state)] or ["none"]
-        return CancelOrder(SYMBOL, known[action.which % len(known)], now, now + 5000)
+        return CancelOrder(SYMBOL, some_order(state, action.which), now, now + 5000)
+    if isinstance(action, VenueEnds):
+        return VenueCancel(some_order(state, action.which), "venue_decided", now)
+    if isinstance(action, Amend):
+        instrument = state.instruments[SYMBOL]
+        order_id = some_order(state, action.which)
+        price = state.prices[SYMBOL].last + instrument.tick_size * 10 * action.away
+        limit = order_id in state.orders and state.orders[order_id].fact.type is OrderType.LIMIT
+        return AmendOrder(
+            SYMBOL,
+            order_id,
+            now,
+            now + 5000,
+            trigger_price=None if limit else price,
+            price=price if limit else None,
+            qty=instrument.qty_step * action.lots if action.lots is not None else None,
+        )
+    if isinstance(action, Mode):
+        return SetMarginMode(SYMBOL, action.mode, now)
+    if isinstance(action, Status):
+        return SetSymbolStatus(SYMBOL, action.status, now)
     if isinstance(action, Lever):
         return SetLeverage(SYMBOL, Decimal(action.leverage), now)
     if isinstance(action, Move):

@@ -26,11 +26,14 @@ def do(exchange: Embedded, action: Action, number: int) -> object:
 @given(
     todo=st.lists(st.tuples(actions, st.sampled_from(["ours", "ours", "other", "reopen"])), min_size=1, max_size=30),
     kept=st.sampled_from(["open", "ever"]),
+    most=st.sampled_from([None, 3]),
 )
-def test_file_and_memory_agree_across_processes_and_reopening(todo: list[tuple[Action, str]], kept: str) -> None:
+def test_file_and_memory_agree_across_processes_and_reopening(
+    todo: list[tuple[Action, str]], kept: str, most: int | None
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "exchange.db"
-        memory = begun(path, client_ids=kept)
+        memory = begun(path, client_ids=kept, max_conditional_orders=most)
         ours = open_embedded(config(), path, wall_ms=wall, durable=False)
         other = open_embedded(config(), path, wall_ms=wall, durable=False)
         assert ours.host.state == memory.host.state
