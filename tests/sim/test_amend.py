@@ -99,6 +99,13 @@ def test_a_limit_repriced_through_the_quote_takes_at_once() -> None:
     assert (bench.qty(), bench.fills[-1].maker) == (D("0.6"), True)
 
 
+def test_a_limit_that_will_take_is_measured_at_the_quote() -> None:
+    bench = Bench()
+    entry = order(bench.place(BUY, "90", LIMIT, price="90"))
+    assert order(bench.amend(entry.order_id, price="150")).status is OrderStatus.FILLED
+    assert (bench.qty(), bench.fills[0].price) == (90, 100)
+
+
 def test_an_entry_is_measured_against_its_own_brackets_again() -> None:
     bench = Bench()
     entry = order(bench.place(BUY, "1", LIMIT, price="95", stop="90"))

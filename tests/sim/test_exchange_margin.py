@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from exchange_kit import BUY, LIMIT, MARK, MINUTE, SELL, STOP, Bench, D, books
+from exchange_kit import BUY, LIMIT, MARK, MINUTE, SELL, STOP, Bench, D, books, code
 
 from tradectl.domain.fill import FillKind
 from tradectl.domain.order import Confirmed, OrderStatus
 from tradectl.sim import views
 from tradectl.sim.events import FundingPaid, LiquidationStarted
 from tradectl.sim.instruments import listed, shipped, shipped_as_of
-from tradectl.sim.ops import AdvanceBars, ApplyFunding, MarketBar
+from tradectl.sim.ops import AdvanceBars, ApplyFunding, MarketBar, Transfer
 from tradectl.sim.path import extremes, point_ms, prices_at
 
 
@@ -123,6 +123,15 @@ def test_funding_is_the_exact_product_and_longs_pay_a_positive_rate(side, sign: 
     assert (event.funding.amount, event.funding.seq, event.funding.symbol) == (amount, event.seq, "SOLUSDT")
 
 
+def test_a_transfer_comes_from_outside_and_never_takes_what_is_in_use() -> None:
+    bench = Bench()
+    bench.place(BUY, "50")
+    assert bench.do(Transfer(D(500), bench.state.server_ms)) is None
+    assert bench.state.balances["transfers"] == D(-500)
+    assert code(bench.do(Transfer(D(-9000), bench.state.server_ms))) == "insufficient_available"
+    assert books(bench.state) == 10_000
+
+
 def test_path_goes_to_the_nearer_extreme_first_and_on_a_tie_to_the_one_that_hurts() -> None:
     assert extremes(bar("100", "101", "97", "98"), D(0), None) == (D(101), D(97))
     assert extremes(bar("100", "104", "98", "98"), D(0), None) == (D(98), D(104))
@@ -181,6 +190,8 @@ def test_the_mark_is_held_in_its_range_and_the_index_in_its_own_or_at_the_mark()
     ]
     half = replace(plain, index_high=D(101))
     assert [prices_at(half, D(last)).index for last in (90, 110)] == [90, 101]
+    wide = replace(marked, index_low=D(80), index_high=D(120))
+    assert [prices_at(wide, D(last)).index for last in (90, 110)] == [90, 110], "it follows last, not the mark"
 
 
 def test_the_stop_of_a_short_watching_the_mark_is_not_fired_by_the_mark_of_another_bar() -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 
 import pytest
 from exchange_kit import BUY, INDEX, LIMIT, MARK, MARKET, SELL, STOP, T0, TARGET, Begin, Bench, D, code, order
 
 from tradectl.domain.order import Confirmed, OrderStatus
-from tradectl.sim.ops import CancelOrder, PlaceOrder, SetLeverage, SetMarginMode, SetServerTime, Transfer
+from tradectl.sim.ops import CancelOrder, PlaceOrder, SetLeverage, SetMarginMode, SetServerTime
 
 
 def test_market_order_fills_at_last_plus_slippage_rounded_to_the_tick_against_the_taker() -> None:
@@ -208,6 +207,16 @@ def test_children_grow_with_every_partial_fill_of_their_parent() -> None:
     assert [child.qty for child in bench.open if child.parent_id == parent.order_id] == [D(1)]
 
 
+def test_a_child_that_is_being_worked_grows_no_more() -> None:
+    bench = Bench(max_fill_qty_per_point=D("0.3"))
+    bench.place(BUY, "3", LIMIT, price="100", stop="99")
+    bench.at("99.5")
+    bench.bar("98", "98", "98", "98.5")
+    sizes = [one.qty for one in (*bench.ended.values(), *bench.open) if one.type is STOP]
+    assert sum(sizes) == sum(fill.qty for fill in bench.fills if fill.reason == "limit")
+    assert max(sizes) == D("1.8"), "what it held when it fired"
+
+
 def test_cancelling_the_parent_leaves_the_children_of_what_filled() -> None:
     bench = Bench(max_fill_qty_per_point=D("0.3"))
     parent = order(bench.place(BUY, "1", LIMIT, price="100", stop="90"))
@@ -378,15 +387,6 @@ def test_a_turn_past_bankruptcy_is_two_fills_and_insures_only_what_closes() -> N
     assert bench.qty() == D(-5)
     assert bench.state.balances["insurance"] == D(-50)
     assert sum(bench.state.balances.values()) == D(10_000)
-
-
-def test_a_transfer_comes_from_outside_and_never_takes_what_is_in_use() -> None:
-    bench = Bench()
-    bench.place(BUY, "50")
-    assert bench.do(Transfer(D(500), bench.state.server_ms)) is None
-    assert bench.state.balances["transfers"] == D(-500)
-    assert code(bench.do(Transfer(D(-9000), bench.state.server_ms))) == "insufficient_available"
-    assert sum(bench.state.balances.values()) == Decimal(10_000)
 
 
 def test_server_time_moves_forward_only_and_never_the_market() -> None:
