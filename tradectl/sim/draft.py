@@ -14,6 +14,8 @@ from tradectl.domain.order import OrderFact, OrderStatus
 from tradectl.sim.events import Event, Updated
 from tradectl.sim.state import ExchangeState, SimOrder, SimPosition, SymbolSettings
 
+_UNTOUCHED = SymbolSettings()
+
 
 class Draft:
     __slots__ = (
@@ -77,7 +79,7 @@ class Draft:
         return self.instruments[symbol]
 
     def settings_of(self, symbol: str) -> SymbolSettings:
-        return self.symbols.get(symbol) or SymbolSettings()
+        return self.symbols.get(symbol, _UNTOUCHED)
 
     def qty(self, symbol: str) -> Decimal:
         """Signed quantity held; zero when flat."""

@@ -26,7 +26,8 @@ def order_cost(settings: Settings, notional: Decimal, leverage: Decimal) -> Deci
 
 def maintenance(instrument: Instrument, lot: Lot, mark: Decimal) -> Decimal:
     notional = abs(lot.qty) * mark
-    return _maintenance(instrument.tier_for(notional), notional)
+    tier = instrument.tier_for(notional)
+    return max(notional * tier.maintenance_rate - tier.maintenance_amount, ZERO)
 
 
 def liquidation_price(instrument: Instrument, lot: Lot, backing: Decimal, near: Decimal) -> Decimal:
@@ -40,7 +41,8 @@ def liquidation_price(instrument: Instrument, lot: Lot, backing: Decimal, near: 
     tiers = instrument.tiers
 
     def under(tier: Tier, price: Decimal) -> bool:
-        return backing + lot.unrealised(price) <= _maintenance(tier, size * price)
+        needed = size * price * tier.maintenance_rate - tier.maintenance_amount
+        return backing + lot.unrealised(price) <= max(needed, ZERO)
 
     index = tiers.index(instrument.tier_for(size * near))
     sunk = under(tiers[index], near)
@@ -66,7 +68,3 @@ def bankruptcy_price(instrument: Instrument, position: SimPosition) -> Decimal:
     lot = position.lot
     price = (lot.cost - position.margin) / lot.qty
     return instrument.ceil_price(price) if lot.qty > 0 else instrument.floor_price(price)
-
-
-def _maintenance(tier: Tier, notional: Decimal) -> Decimal:
-    return max(notional * tier.maintenance_rate - tier.maintenance_amount, ZERO)

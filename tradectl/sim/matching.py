@@ -29,7 +29,7 @@ from tradectl.sim.events import TriggerFired
 from tradectl.sim.liquidation import liquidate, settle_pool
 from tradectl.sim.margin import liquidation_price
 from tradectl.sim.pricing import reached, taker_price, threshold, watched_price, worse
-from tradectl.sim.state import HALTED, SimOrder, SimPosition
+from tradectl.sim.state import CROSS, HALTED, SimOrder, SimPosition
 
 _REASONS = {
     OrderType.MARKET: "market",
@@ -45,7 +45,10 @@ def settle_point(draft: Draft, symbol: str, came_from: Decimal) -> None:
     """Everything that the prices now standing in the draft set off. came_from: the last price of the point before."""
     if draft.settings_of(symbol).status != HALTED:
         _settle_symbol(draft, symbol, came_from)
-    settle_pool(draft)
+    for position in draft.positions.values():
+        if position.margin_mode == CROSS:
+            settle_pool(draft)
+            return
 
 
 def _settle_symbol(draft: Draft, symbol: str, came_from: Decimal) -> None:

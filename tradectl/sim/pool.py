@@ -107,8 +107,10 @@ def underwater(books: Books, symbol: str) -> bool:
 
     Of a cross position this says the same of the whole pool.
     """
-    lot, mark = books.positions[symbol].lot, books.prices[symbol].mark
-    return backing(books, symbol) + lot.unrealised(mark) <= maintenance(books.instruments[symbol], lot, mark)
+    position, mark = books.positions[symbol], books.prices[symbol].mark
+    held = backing(books, symbol) if position.margin_mode == CROSS else position.margin
+    lot = position.lot
+    return held + lot.unrealised(mark) <= maintenance(books.instruments[symbol], lot, mark)
 
 
 def _needed(books: Books, symbols: list[str]) -> Decimal:
