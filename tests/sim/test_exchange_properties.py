@@ -44,14 +44,26 @@ from tradectl.sim.ops import (
     Transfer,
     VenueCancel,
 )
-from tradectl.sim.state import CROSS, FOR_EVER, HALTED, ISOLATED, STATUSES, TRADING, WHILE_OPEN, ExchangeState
+from tradectl.sim.state import (
+    CROSS,
+    FOR_EVER,
+    HALTED,
+    ISOLATED,
+    REDUCE_ONLY,
+    STATUSES,
+    TRADING,
+    WHILE_OPEN,
+    ExchangeState,
+)
 
 SYMBOLS = ("BTCUSDT", "SOLUSDT")
 TICKS = {"BTCUSDT": D("0.1"), "SOLUSDT": D("0.01")}
-STEEP = (Tier(D(150_000), D(50), D("0.01")), Tier(D(10_000_000), D(20), D("0.025"), D(2250)))
+STEEP = (Tier(D(300_000), D(50), D("0.01")), Tier(D(10_000_000), D(20), D("0.025"), D(4500)))
 moves = st.integers(-1500, 1500).map(lambda bps: D(bps) / 10_000)
 small_moves = st.integers(-300, 300).map(lambda bps: D(bps) / 10_000)
-shares = st.integers(1, 95) | st.integers(40, 95)  # of what the leverage lets a full wallet open, in hundredths
+shares = (
+    st.integers(1, 30) | st.integers(1, 30) | st.integers(30, 95)
+)  # of what the leverage lets a full wallet open, in hundredths
 symbols = st.sampled_from(SYMBOLS)
 modes = st.sampled_from([ISOLATED, CROSS, CROSS])
 LOTS = {"BTCUSDT": D("0.1"), "SOLUSDT": D(1)}  # 100 in quote currency, either way
@@ -105,6 +117,13 @@ class ExchangeMachine(RuleBasedStateMachine):
     def lots(self, symbol: str, share: int) -> Decimal:
         return share * int(views.leverage(self.state, symbol)) * LOTS[symbol]
 
+    def client_id(self, name: str) -> str:
+        """A new one, one that is or was in use, or none."""
+        if name != "old" or not self.auditor.used_ids:
+            return name and f"c.{self.number}"
+        standing = [order.fact.client_id for order in self.state.orders.values() if order.fact.client_id]
+        return (standing or self.auditor.used_ids)[-1]
+
     def last(self, symbol: str) -> Decimal:
         known = self.state.prices.get(symbol)
         return known.last if known is not None else D(100) if symbol == "SOLUSDT" else D(1000)
@@ -137,7 +156,7 @@ class ExchangeMachine(RuleBasedStateMachine):
     @rule(
         symbol=symbols,
         side=st.sampled_from(OrderSide),
-        type_=st.sampled_from([OrderType.MARKET, OrderType.MARKET, *OrderType]),
+        type_=st.sampled_from([OrderType.MARKET, OrderType.LIMIT, *OrderType]),
         share=shares,
         away=small_moves,
         by=st.sampled_from(TriggerBy),
@@ -149,16 +168,17 @@ class ExchangeMachine(RuleBasedStateMachine):
         now = self.state.server_ms
         price = self.tick(symbol, self.last(symbol) * (1 + away))
         held = qty_of(self.state, symbol)
-        if not held and self.number % 4:
-            kind = "bracket" if kind == "through" else "open"
+        if not held and self.number % 4:  # mostly, what needs a position waits for one
+            kind = {"through": "bracket", "reduce": "bracket", "close": "open"}.get(kind, kind)
         if held and kind in ("reduce", "close", "through"):
             side = OrderSide.SELL if held > 0 else OrderSide.BUY
         bracket = kind in ("bracket", "through")
-        below, above = self.tick(symbol, price * D("0.98")), self.tick(symbol, price * D("1.03"))
+        around = self.last(symbol) if type_ is OrderType.MARKET else price
+        below, above = self.tick(symbol, around * D("0.98")), self.tick(symbol, around * D("1.03"))
         stop, target = (below, above) if side is OrderSide.BUY else (above, below)
         closes = kind == "close" and type_ is not OrderType.LIMIT
         request = OrderRequest(
-            client_id=name and f"c.{self.number if name == 'new' else self.number % 9}",
+            client_id=self.client_id(name),
             symbol=symbol,
             side=side,
             type=type_,
@@ -174,9 +194,11 @@ class ExchangeMachine(RuleBasedStateMachine):
             target=BracketLeg(target, by) if bracket else None,
         )
         taken = request.client_id in self.auditor.used_ids
+        standing = {order.fact.client_id for order in self.state.orders.values()}
         reply = self.do(PlaceOrder(request, now, id_taken=taken))
         assert isinstance(reply, Confirmed | Rejected)
         if isinstance(reply, Confirmed):
+            assert request.client_id not in standing
             assert status_of(self.state, symbol) != HALTED
             most = self.state.settings.max_conditional_orders
             if most is not None and (bracket or type_.conditional):
@@ -192,6 +214,12 @@ class ExchangeMachine(RuleBasedStateMachine):
             now = self.state.server_ms
             name, qty = f"c.{self.number}", self.lots(symbol, share)
             self.do(PlaceOrder(OrderRequest(name, symbol, towards, OrderType.MARKET, qty, now, now + 5000), now))
+
+    @rule(symbol=symbols)
+    def delist_for_a_moment(self, symbol) -> None:
+        self.do(SetSymbolStatus(symbol, REDUCE_ONLY, 0))
+        self.auditor.orders_make_sense(self.state)
+        self.do(SetSymbolStatus(symbol, TRADING, 0))
 
     @rule(late=st.integers(1, 10_000))
     def place_too_late(self, late) -> None:
@@ -276,5 +304,5 @@ class ExchangeMachine(RuleBasedStateMachine):
 
 TestExchange = ExchangeMachine.TestCase
 TestExchange.settings = settings(
-    max_examples=200, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=300, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
 )
