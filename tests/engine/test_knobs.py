@@ -370,7 +370,7 @@ def leverage_is_set_at_the_venue_before_the_first_order(tmp_path: Path) -> None:
 
 @proves("perps.trigger_by")
 def trigger_by_is_the_price_that_fires_stop_and_target(tmp_path: Path) -> None:
-    for by in (TriggerBy.LAST, TriggerBy.MARK):
+    for by in TriggerBy:
         with rig(folder(tmp_path, by.name), [UP, CALM], {"perps.trigger_by": by.value}) as desk:
             orders = desk.cycle().snapshot.orders
             assert [one.trigger_by for one in orders] == [by, by]
@@ -380,7 +380,6 @@ def trigger_by_is_the_price_that_fires_stop_and_target(tmp_path: Path) -> None:
             desk.cycle()
             placed = [one for one in desk.intents() if one.purpose is Purpose.STOP]
             assert [one.trigger_by for one in placed] == [by], "the stop that protection puts back as well"
-    assert refused_by_this_build(tmp_path, 'perps = { triggerBy = "IndexPrice" }') == ["perps.triggerBy"]
 
 
 @proves("perps.stop_loss_pct")

@@ -7,11 +7,30 @@ from decimal import Decimal
 
 from tradectl.domain.fill import Fill
 from tradectl.domain.instrument import Instrument, Tier
-from tradectl.domain.order import BracketLeg, OrderFact, OrderRequest, OrderSide, OrderType, TriggerBy
+from tradectl.domain.order import (
+    BracketLeg,
+    Confirmed,
+    OrderFact,
+    OrderRequest,
+    OrderSide,
+    OrderType,
+    Rejected,
+    TriggerBy,
+)
 from tradectl.sim.events import Event, Executed, Updated
 from tradectl.sim.exchange import Reply, apply, genesis
-from tradectl.sim.ops import AdvanceBars, CancelOrder, MarketBar, Op, PlaceOrder, SetLeverage
-from tradectl.sim.state import ExchangeState, Settings
+from tradectl.sim.ops import (
+    AdvanceBars,
+    AmendOrder,
+    CancelOrder,
+    MarketBar,
+    Op,
+    PlaceOrder,
+    SetLeverage,
+    SetMarginMode,
+    SetSymbolStatus,
+)
+from tradectl.sim.state import CROSS, ExchangeState, Settings
 
 D = Decimal
 T0 = 1_700_000_040_000  # a whole minute
@@ -19,7 +38,7 @@ MINUTE = 60_000
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
 MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT
 STOP, TARGET = OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET
-LAST, MARK = TriggerBy.LAST, TriggerBy.MARK
+LAST, MARK, INDEX = TriggerBy.LAST, TriggerBy.MARK, TriggerBy.INDEX
 
 
 START, MAKER, TAKER, NO_SLIPPAGE = D(10_000), D("0.0002"), D("0.00055"), D(0)
@@ -53,6 +72,18 @@ INSTRUMENTS = {
 }
 
 
+def order(reply: Reply) -> OrderFact:
+    """The order of a reply that confirms one."""
+    assert isinstance(reply, Confirmed), reply
+    return reply.order
+
+
+def code(reply: Reply) -> str:
+    """The code of a refusal."""
+    assert isinstance(reply, Rejected), reply
+    return reply.code
+
+
 class Bench:
     """Keeps the state and all events, so that a test reads as what was done and what came of it."""
 
@@ -68,6 +99,16 @@ class Bench:
         if leverage is not None:
             assert self.do(SetLeverage("SOLUSDT", D(leverage))) is None
 
+    @classmethod
+    def crossed(cls, *, sol: str = "100", btc: str = "1000", leverage: str = "10", start: str = "10000") -> Bench:
+        """Both symbols on cross margin, with a price each."""
+        bench = cls(rules=Begin(start_balance=D(start)), price=sol, leverage=leverage)
+        bench.bar(btc, btc, btc, btc, symbol="BTCUSDT")
+        assert bench.do(SetLeverage("BTCUSDT", D(leverage))) is None
+        for symbol in INSTRUMENTS:
+            assert bench.do(SetMarginMode(symbol, CROSS)) is None
+        return bench
+
     def do(self, op: Op) -> Reply:
         self.state, events, reply = apply(self.state, op)
         self.events += events
@@ -82,13 +123,18 @@ class Bench:
         *,
         symbol: str = "SOLUSDT",
         mark: tuple[str, str] | None = None,
+        index: tuple[str, str] | None = None,
     ) -> list[Event]:
         """Advances one minute; the events of that bar."""
         before = len(self.events)
-        low_mark, high_mark = (D(mark[0]), D(mark[1])) if mark else (None, None)
-        one = MarketBar(symbol, self.state.market_ms, MINUTE, D(open_), D(high), D(low), D(close), low_mark, high_mark)
+        held = [D(text) if text is not None else None for text in (*(mark or (None, None)), *(index or (None, None)))]
+        one = MarketBar(symbol, self.state.market_ms, MINUTE, D(open_), D(high), D(low), D(close), *held)
         self.do(AdvanceBars((one,)))
         return self.events[before:]
+
+    def at(self, price: str, symbol: str = "SOLUSDT") -> list[Event]:
+        """One minute during which the price stands here."""
+        return self.bar(price, price, price, price, symbol=symbol)
 
     def request(
         self,
@@ -109,7 +155,7 @@ class Bench:
         self.number += 1
         now = self.state.server_ms
         return OrderRequest(
-            client_id=client_id or f"tdc.abc123.en.{self.number}",
+            client_id=f"tdc.abc123.en.{self.number}" if client_id is None else client_id,
             symbol=symbol,
             side=side,
             type=type_,
@@ -132,6 +178,14 @@ class Bench:
     def cancel(self, order_id: str, symbol: str = "SOLUSDT") -> Reply:
         now = self.state.server_ms
         return self.do(CancelOrder(symbol, order_id, now, now + 5000))
+
+    def amend(self, order_id: str, *, symbol: str = "SOLUSDT", late_ms: int = 0, **change: str) -> Reply:
+        now = self.state.server_ms
+        values = {name: D(value) for name, value in change.items()}
+        return self.do(AmendOrder(symbol, order_id, now + late_ms, now + 5000, **values))
+
+    def status(self, status: str, symbol: str = "SOLUSDT") -> Reply:
+        return self.do(SetSymbolStatus(symbol, status, self.state.server_ms))
 
     @property
     def wallet(self) -> Decimal:

@@ -5,19 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from exchange_kit import BUY, INSTRUMENTS, LIMIT, MARK, MINUTE, SELL, STOP, Begin, Bench, D, books, contract
+from exchange_kit import BUY, LIMIT, MARK, MINUTE, SELL, STOP, Bench, D, books, code
 
 from tradectl.domain.fill import FillKind
-from tradectl.domain.instrument import Tier
-from tradectl.domain.order import Confirmed, OrderStatus, Rejected
-from tradectl.domain.position import Lot
+from tradectl.domain.order import Confirmed, OrderStatus
 from tradectl.sim import views
 from tradectl.sim.events import FundingPaid, LiquidationStarted
 from tradectl.sim.instruments import listed, shipped, shipped_as_of
-from tradectl.sim.margin import liquidation_price, maintenance
-from tradectl.sim.ops import AdvanceBars, ApplyFunding, MarketBar
-from tradectl.sim.path import extremes, point_ms
-from tradectl.sim.state import SimPosition
+from tradectl.sim.ops import AdvanceBars, ApplyFunding, MarketBar, Transfer
+from tradectl.sim.path import extremes, point_ms, prices_at
 
 
 def bar(open_: str, high: str, low: str, close: str, *, symbol: str = "SOLUSDT", at: int = 0) -> MarketBar:
@@ -100,25 +96,6 @@ def test_liquidation_cancels_every_order_of_the_symbol() -> None:
     assert {fact.reason for fact in bench.ended.values() if fact.status is OrderStatus.CANCELED} == {"liquidation"}
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("qty", ["1", "700", "4000"])
-def test_liquidation_price_is_where_margin_and_loss_meet_maintenance_in_the_tier_it_falls_in(
-    sign: int, qty: str
-) -> None:
-    tiers = (
-        Tier(D(50_000), D(50), D("0.01")),
-        Tier(D(200_000), D(20), D("0.025"), D(750)),
-        Tier(D(1_000_000), D(10), D("0.05"), D(5750)),
-    )
-    instrument = contract("XUSDT", "0.01", "0.1", *tiers)
-    lot = Lot(sign * D(qty), sign * D(qty) * 100)
-    position = SimPosition(lot, D(10), "isolated", D(qty) * 10, 0)
-    price = liquidation_price(instrument, position)
-    gap = position.margin + lot.unrealised(price) - maintenance(instrument, lot, price)
-    assert abs(gap) < D("0.000001")
-    assert (price < 100) == (sign > 0)
-
-
 def test_the_snapshot_shows_margin_maintenance_liquidation_price_and_what_is_free() -> None:
     bench = Bench(leverage="5")
     bench.place(BUY, "10", stop="95")
@@ -130,17 +107,6 @@ def test_the_snapshot_shows_margin_maintenance_liquidation_price_and_what_is_fre
     assert seen.account.available == bench.wallet - 200
     assert seen.account.equity == bench.wallet + 20
     assert (seen.event_seq, len(seen.orders)) == (bench.state.next_seq - 1, 1)
-
-
-def test_leverage_above_what_the_tier_of_the_position_allows_is_refused() -> None:
-    bench = Bench(rules=Begin(start_balance=D(1_000_000)), leverage="50")
-    tiers = (Tier(D(10_000), D(50), D("0.01")), Tier(D(100_000), D(20), D("0.025"), D(150)))
-    listed_now = {**INSTRUMENTS, "SOLUSDT": replace(INSTRUMENTS["SOLUSDT"], tiers=tiers)}
-    bench.state = replace(bench.state, instruments=listed_now)
-    assert isinstance(bench.place(BUY, "90"), Confirmed)
-    reply = bench.place(BUY, "90")
-    assert isinstance(reply, Rejected)
-    assert reply.code == "leverage_too_high"
 
 
 @pytest.mark.parametrize(("side", "sign"), [(BUY, -1), (SELL, 1)])
@@ -155,6 +121,15 @@ def test_funding_is_the_exact_product_and_longs_pay_a_positive_rate(side, sign: 
     event = bench.events[-1]
     assert isinstance(event, FundingPaid)
     assert (event.funding.amount, event.funding.seq, event.funding.symbol) == (amount, event.seq, "SOLUSDT")
+
+
+def test_a_transfer_comes_from_outside_and_never_takes_what_is_in_use() -> None:
+    bench = Bench()
+    bench.place(BUY, "50")
+    assert bench.do(Transfer(D(500), bench.state.server_ms)) is None
+    assert bench.state.balances["transfers"] == D(-500)
+    assert code(bench.do(Transfer(D(-9000), bench.state.server_ms))) == "insufficient_available"
+    assert books(bench.state) == 10_000
 
 
 def test_path_goes_to_the_nearer_extreme_first_and_on_a_tie_to_the_one_that_hurts() -> None:
@@ -201,6 +176,22 @@ def test_symbols_take_turns_phase_by_phase_in_sorted_order() -> None:
     ]
     assert bench.state.market_ms == at + MINUTE
     assert bench.state.prices["BTCUSDT"].last == D(1000)
+
+
+def test_the_mark_is_held_in_its_range_and_the_index_in_its_own_or_at_the_mark() -> None:
+    plain = bar("100", "110", "90", "100")
+    marked = replace(plain, mark_low=D(95), mark_high=D(105))
+    both = replace(marked, index_low=D(99), index_high=D(101))
+    seen = [[prices_at(one, D(last)) for last in (90, 100, 110)] for one in (plain, marked, both)]
+    assert [[(p.last, p.mark, p.index) for p in row] for row in seen] == [
+        [(90, 90, 90), (100, 100, 100), (110, 110, 110)],
+        [(90, 95, 95), (100, 100, 100), (110, 105, 105)],
+        [(90, 95, 99), (100, 100, 100), (110, 105, 101)],
+    ]
+    half = replace(plain, index_high=D(101))
+    assert [prices_at(half, D(last)).index for last in (90, 110)] == [90, 101]
+    wide = replace(marked, index_low=D(80), index_high=D(120))
+    assert [prices_at(wide, D(last)).index for last in (90, 110)] == [90, 110], "it follows last, not the mark"
 
 
 def test_the_stop_of_a_short_watching_the_mark_is_not_fired_by_the_mark_of_another_bar() -> None:

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 
 import pytest
-from exchange_kit import BUY, LIMIT, MARK, MARKET, SELL, STOP, T0, TARGET, Begin, Bench, D
+from exchange_kit import BUY, INDEX, LIMIT, MARK, MARKET, SELL, STOP, T0, TARGET, Begin, Bench, D, code, order
 
-from tradectl.domain.order import Confirmed, OrderFact, OrderStatus, Rejected, TriggerBy
-from tradectl.sim.exchange import Reply
-from tradectl.sim.ops import CancelOrder, PlaceOrder, SetLeverage, SetMarginMode, SetServerTime, Transfer
-
-
-def order(reply: Reply) -> OrderFact:
-    assert isinstance(reply, Confirmed), reply
-    return reply.order
-
-
-def code(reply: Reply) -> str:
-    assert isinstance(reply, Rejected), reply
-    return reply.code
+from tradectl.domain.order import Confirmed, OrderStatus
+from tradectl.sim.ops import CancelOrder, PlaceOrder, SetLeverage, SetMarginMode, SetServerTime
 
 
 def test_market_order_fills_at_last_plus_slippage_rounded_to_the_tick_against_the_taker() -> None:
@@ -116,10 +104,13 @@ def test_mark_trigger_ignores_a_last_price_beyond_it() -> None:
     assert bench.fills[-1].price == D(90)  # a market order trades at last, not at the mark
 
 
-def test_index_trigger_is_not_available_yet() -> None:
+def test_index_trigger_watches_the_index_and_neither_last_nor_mark() -> None:
     bench = Bench()
-    bench.place(BUY, "1")
-    assert code(bench.place(SELL, "1", STOP, trigger="95", by=TriggerBy.INDEX, reduce=True)) == "not_available"
+    bench.place(BUY, "1", stop="95", by=INDEX)
+    bench.bar("100", "100", "90", "100", index=("96", "100"))
+    assert bench.qty() == 1
+    bench.bar("100", "100", "90", "100", mark=("96", "100"), index=("95", "100"))
+    assert (bench.qty(), bench.fills[-1].price) == (0, D(90))
 
 
 def test_stop_fills_at_the_worse_of_trigger_and_the_next_point_of_the_path() -> None:
@@ -214,6 +205,16 @@ def test_children_grow_with_every_partial_fill_of_their_parent() -> None:
     assert [child.qty for child in bench.open if child.parent_id] == [D("0.3")]
     bench.bar("99", "99", "99", "99.5")
     assert [child.qty for child in bench.open if child.parent_id == parent.order_id] == [D(1)]
+
+
+def test_a_child_that_is_being_worked_grows_no_more() -> None:
+    bench = Bench(max_fill_qty_per_point=D("0.3"))
+    bench.place(BUY, "3", LIMIT, price="100", stop="99")
+    bench.at("99.5")
+    bench.bar("98", "98", "98", "98.5")
+    sizes = [one.qty for one in (*bench.ended.values(), *bench.open) if one.type is STOP]
+    assert sum(sizes) == sum(fill.qty for fill in bench.fills if fill.reason == "limit")
+    assert max(sizes) == D("1.8"), "what it held when it fired"
 
 
 def test_cancelling_the_parent_leaves_the_children_of_what_filled() -> None:
@@ -345,17 +346,19 @@ def test_leverage_and_margin_mode_change_only_when_flat_without_orders() -> None
     bench = Bench()
     assert code(bench.do(SetLeverage("SOLUSDT", D(51)))) == "leverage_too_high"
     assert code(bench.do(SetLeverage("SOLUSDT", D("0.5")))) == "invalid_leverage"
-    assert code(bench.do(SetMarginMode("SOLUSDT", "cross"))) == "not_available"
+    assert code(bench.do(SetMarginMode("SOLUSDT", "crossed"))) == "invalid_margin_mode"
     assert bench.do(SetMarginMode("SOLUSDT", "isolated")) is None
     resting = order(bench.place(BUY, "1", LIMIT, price="90"))
     assert code(bench.do(SetLeverage("SOLUSDT", D(5)))) == "orders_open"
     bench.cancel(resting.order_id)
     bench.place(BUY, "1")
     assert code(bench.do(SetLeverage("SOLUSDT", D(5)))) == "position_open"
+    assert code(bench.do(SetMarginMode("SOLUSDT", "cross"))) == "position_open"
     assert bench.do(SetLeverage("SOLUSDT", D(1))) is None  # as it is already
     bench.place(SELL, "1", reduce=True)
     assert bench.do(SetLeverage("SOLUSDT", D(5))) is None
-    assert bench.state.symbols["SOLUSDT"].leverage == 5
+    assert bench.do(SetMarginMode("SOLUSDT", "cross")) is None
+    assert (bench.state.symbols["SOLUSDT"].leverage, bench.state.symbols["SOLUSDT"].margin_mode) == (5, "cross")
 
 
 def test_an_order_through_flat_opens_the_other_side_with_its_bracket() -> None:
@@ -384,15 +387,6 @@ def test_a_turn_past_bankruptcy_is_two_fills_and_insures_only_what_closes() -> N
     assert bench.qty() == D(-5)
     assert bench.state.balances["insurance"] == D(-50)
     assert sum(bench.state.balances.values()) == D(10_000)
-
-
-def test_a_transfer_comes_from_outside_and_never_takes_what_is_in_use() -> None:
-    bench = Bench()
-    bench.place(BUY, "50")
-    assert bench.do(Transfer(D(500), bench.state.server_ms)) is None
-    assert bench.state.balances["transfers"] == D(-500)
-    assert code(bench.do(Transfer(D(-9000), bench.state.server_ms))) == "insufficient_available"
-    assert sum(bench.state.balances.values()) == Decimal(10_000)
 
 
 def test_server_time_moves_forward_only_and_never_the_market() -> None:

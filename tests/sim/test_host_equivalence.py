@@ -7,10 +7,12 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sim_actions import SYMBOL, Action, Step, actions, client_id, config, in_memory, op_of, wall
+from sim_actions import SYMBOL, Action, Cancel, Place, Step, actions, begun, client_id, config, in_memory, op_of, wall
 
+from tradectl.domain.order import Confirmed, OrderSide, OrderType, Rejected
 from tradectl.sim.embedded import Embedded, open_embedded
 from tradectl.sim.host import open_orders
+from tradectl.sim.ops import CancelOrder, PlaceOrder
 from tradectl.sim.rows import changed_rows, cold_rows, hot_row, read_state
 
 
@@ -21,11 +23,17 @@ def do(exchange: Embedded, action: Action, number: int) -> object:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(todo=st.lists(st.tuples(actions, st.sampled_from(["ours", "ours", "other", "reopen"])), min_size=1, max_size=30))
-def test_file_and_memory_agree_across_processes_and_reopening(todo: list[tuple[Action, str]]) -> None:
+@given(
+    todo=st.lists(st.tuples(actions, st.sampled_from(["ours", "ours", "other", "reopen"])), min_size=1, max_size=30),
+    kept=st.sampled_from(["open", "ever"]),
+    most=st.sampled_from([None, 3]),
+)
+def test_file_and_memory_agree_across_processes_and_reopening(
+    todo: list[tuple[Action, str]], kept: str, most: int | None
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "exchange.db"
-        memory = in_memory()
+        memory = begun(path, client_ids=kept, max_conditional_orders=most)
         ours = open_embedded(config(), path, wall_ms=wall, durable=False)
         other = open_embedded(config(), path, wall_ms=wall, durable=False)
         assert ours.host.state == memory.host.state
@@ -48,6 +56,42 @@ def test_file_and_memory_agree_across_processes_and_reopening(todo: list[tuple[A
             )
         ours.host.close()
         other.host.close()
+
+
+def test_an_id_that_was_used_is_refused_for_ever_by_every_holder_of_the_exchange(tmp_path: Path) -> None:
+    """Also within one commit, across reopening, and for an order that another process ended."""
+    memory = begun(tmp_path / "exchange.db", client_ids="ever")
+
+    def opened() -> Embedded:
+        return open_embedded(config(), tmp_path / "exchange.db", wall_ms=wall, durable=False)
+
+    ours, other = opened(), opened()
+    resting = Place(OrderSide.BUY, OrderType.LIMIT, 10, -20, False, False)
+    for exchange in (memory, ours):
+        state = exchange.host.state
+        first, second = op_of(resting, state, 1), op_of(resting, state, 2)
+        assert isinstance(first, PlaceOrder)
+        gone = CancelOrder(SYMBOL, f"o{state.next_order}", first.at_ms, first.at_ms + 5000)
+        replies = [one.reply for one in exchange.host.execute_many((first, gone, first, second))]
+        assert [type(reply) for reply in replies] == [Confirmed, Confirmed, Rejected, Confirmed]
+        assert isinstance(replies[2], Rejected) and replies[2].code == "duplicate_client_id"
+    assert isinstance(other.host.execute(op_of(Cancel(0), other.host.state, 0)).reply, Confirmed)
+    memory.host.execute(op_of(Cancel(0), memory.host.state, 0))
+    for exchange in (memory, ours, other, opened()):
+        for number in (1, 2):
+            assert isinstance(exchange.host.execute(op_of(resting, exchange.host.state, number)).reply, Rejected)
+        assert list(open_orders(exchange.host.state)) == []
+
+
+def test_an_id_is_free_again_where_it_is_taken_only_while_open(tmp_path: Path) -> None:
+    memory = begun(tmp_path / "exchange.db", client_ids="open")
+    ours = open_embedded(config(), tmp_path / "exchange.db", wall_ms=wall, durable=False)
+    resting = Place(OrderSide.BUY, OrderType.LIMIT, 10, -20, False, False)
+    for exchange in (memory, ours):
+        for expected in (Confirmed, Rejected):
+            assert isinstance(exchange.host.execute(op_of(resting, exchange.host.state, 1)).reply, expected)
+        exchange.host.execute(op_of(Cancel(0), exchange.host.state, 0))
+        assert isinstance(exchange.host.execute(op_of(resting, exchange.host.state, 1)).reply, Confirmed)
 
 
 @settings(max_examples=40, deadline=None)

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from sim_actions import SYMBOL, config, in_memory, wall
 
-from tradectl.domain.order import Unknown
+from tradectl.domain.order import OrderType, Unknown
 from tradectl.errors import StoreMismatch, StoreTooNew, VenueUnreachable
 from tradectl.sim.embedded import Embedded, open_embedded, open_existing
 from tradectl.sim.host import MemoryHost
-from tradectl.sim.ops import SetServerTime
+from tradectl.sim.ops import SetServerTime, SetSymbolStatus
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -184,6 +184,33 @@ def test_an_edited_row_is_said_to_be_unreadable(tmp_path: Path) -> None:
     conn.close()
     with pytest.raises(VenueUnreachable, match="unreadable"):
         open_existing(path, wall_ms=wall)
+
+
+def test_a_file_of_the_first_version_opens_with_todays_rules_at_their_defaults_and_goes_on(tmp_path: Path) -> None:
+    """`exchange_of_version_1.sql` was written before settings, symbols and orders had their later fields."""
+    path = tmp_path / "exchange.db"
+    conn = sqlite3.connect(path)
+    conn.executescript((Path(__file__).parent / "exchange_of_version_1.sql").read_text(encoding="utf-8"))
+    conn.execute("PRAGMA application_id = 1952733253")
+    conn.execute("PRAGMA user_version = 1")
+    conn.close()
+    exchange = opened(path)
+    state = exchange.host.state
+    assert (state.settings.client_ids, state.settings.max_conditional_orders) == ("open", None)
+    assert (state.symbols[SYMBOL].leverage, state.symbols[SYMBOL].status) == (5, "trading")
+    assert [(order.fact.order_id, order.fact.type) for order in state.orders.values()] == [
+        ("o2", OrderType.STOP_MARKET),
+        ("o3", OrderType.TAKE_PROFIT_MARKET),
+        ("o4", OrderType.LIMIT),
+        ("o5", OrderType.LIMIT),
+    ]
+    assert len(exchange.host.events_after(0, 100)) == state.next_seq - 1 == 9
+    assert exchange.step()
+    exchange.host.execute(SetSymbolStatus(SYMBOL, "reduce_only", exchange.host.state.server_ms))
+    after = opened(path).host.state
+    assert after == exchange.host.state
+    assert (after.symbols[SYMBOL].status, list(after.orders)) == ("reduce_only", ["o2", "o3"])
+    assert sum(after.balances.values()) == 10_000
 
 
 def test_other_settings_are_refused_field_by_field(tmp_path: Path) -> None:

@@ -90,7 +90,6 @@ class Perps(Section):
         "choice",
         "price that triggers stop and target",
         step="exit orders",
-        unavailable_values=("IndexPrice",),
     )
     fast_period: int = _perps(9, "bars", "fast average of ma_cross", step="strategy ma_cross", low=1, high=1000)
     slow_period: int = _perps(21, "bars", "slow average of ma_cross", step="strategy ma_cross", low=2, high=1000)

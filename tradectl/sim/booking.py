@@ -1,8 +1,12 @@
-"""One execution, booked: money between the accounts, the position, the order, its attached children.
+"""One execution, booked: money between the accounts, the position, the order.
 
 Isolated margin is kept at its word: a fill that reduces a position trades no worse than its bankruptcy price, and what
 the market lost us beyond it is paid by the insurance account. So a position costs its trader at most its margin; fees
 and funding come on top, out of the rest of the wallet. A liquidation's fee is taken from what margin is left.
+
+A cross position trades where the market is. No fee is more than the account can spare (`pool.spare`), and where a fill
+has lost more than that, the insurance account pays the difference: the fill's fee is then below zero. So what isolated
+positions have set aside is never touched by another's loss, and every payment stands in a fill.
 """
 
 from __future__ import annotations
@@ -12,13 +16,15 @@ from decimal import Decimal
 
 from tradectl.domain.fill import Fill, FillKind
 from tradectl.domain.money import ZERO, divide
-from tradectl.domain.order import BracketLeg, OrderFact, OrderStatus, OrderType
+from tradectl.domain.order import OrderFact, OrderStatus
 from tradectl.domain.position import Lot, apply_fill
+from tradectl.sim import pool
+from tradectl.sim.attached import attach
 from tradectl.sim.draft import Draft
-from tradectl.sim.events import Accepted, Executed
+from tradectl.sim.events import Executed
 from tradectl.sim.margin import bankruptcy_price, initial_margin, order_cost
 from tradectl.sim.pricing import threshold
-from tradectl.sim.state import FEES, INSURANCE, MARKET, TRADER, SimOrder, SimPosition
+from tradectl.sim.state import FEES, INSURANCE, ISOLATED, MARKET, TRADER, SimOrder, SimPosition
 
 
 def closing_qty(held: Decimal, fact: OrderFact, qty: Decimal) -> Decimal:
@@ -40,17 +46,22 @@ def fillable(draft: Draft, order: SimOrder) -> Decimal:
 
 
 def affordable(draft: Draft, order: SimOrder, qty: Decimal, price: Decimal) -> bool:
-    """True when the wallet bears the margin and fees of what this fill would open."""
+    """True when what is available bears the margin and fees of what this fill would open."""
     fact = order.fact
     held = draft.positions.get(fact.symbol)
     closing = closing_qty(held.lot.qty if held else ZERO, fact, qty)
     opening = qty - closing
     if not opening:
         return True
-    free = draft.available() + (order.reserved if fact.order_id in draft.orders else ZERO)
-    if closing and held is not None:  # through flat: the old position's margin comes free with what it made or lost
+    if closing and held is not None:  # through flat: as if the old position had gone, with what it made or lost
         _, realised = apply_fill(held.lot, -held.lot.qty, price)
-        free += held.margin + max(realised, -held.margin) - max(draft.settings.taker_fee, ZERO) * closing * price
+        kept = max(realised, -held.margin) if held.margin_mode == ISOLATED else realised
+        fee = max(draft.settings.taker_fee, ZERO) * closing * price
+        free = pool.available(draft, without=fact.symbol, gain=kept - fee)
+    else:
+        free = pool.available(draft)
+    if fact.order_id in draft.orders:
+        free += order.reserved
     return free >= order_cost(draft.settings, opening * price, draft.settings_of(fact.symbol).leverage)
 
 
@@ -82,7 +93,7 @@ def execute(
     held = draft.positions.get(symbol)
     closing = closing_qty(held.lot.qty if held else ZERO, fact, qty)
     insured = ZERO
-    if held is not None and closing:
+    if held is not None and closing and held.margin_mode == ISOLATED:
         floor = bankruptcy_price(draft.instrument(symbol), held)
         if price < floor if held.lot.qty > 0 else price > floor:
             if closing < qty:  # through flat and past bankruptcy: only what closes is insured
@@ -98,11 +109,13 @@ def execute(
         freed = held.margin if closing == abs(held.lot.qty) else divide(held.margin * closing, abs(held.lot.qty))
     fee = qty * price * (draft.settings.maker_fee if maker else draft.settings.taker_fee)
     if liquidation:
-        fee = min(qty * price * draft.settings.liquidation_fee, max(freed + realised, ZERO))
+        fee = qty * price * draft.settings.liquidation_fee
+        if held is not None and held.margin_mode == ISOLATED:
+            fee = min(fee, max(freed + realised, ZERO))
     draft.move(MARKET, TRADER, realised)
     draft.move(INSURANCE, MARKET, insured)
-    draft.move(TRADER, INSURANCE if liquidation else FEES, fee)
     _hold(draft, symbol, held, lot, freed, (qty - closing) * price)
+    fee = _charge(draft, fee, INSURANCE if liquidation else FEES)
     at_ms, seq = draft.server_ms, draft.next_seq
     fill = Fill(
         execution_id=f"x{seq}",
@@ -125,7 +138,7 @@ def execute(
     if closing:
         drop_stale_reducers(draft, symbol)
     if qty > closing:
-        _attach(draft, order, after, qty - closing)
+        attach(draft, order, after, qty - closing)
     return after
 
 
@@ -135,6 +148,16 @@ def drop_stale_reducers(draft: Draft, symbol: str) -> None:
     for order in draft.orders_of(symbol):
         if order.fact.reduces and (held == 0 or (held > 0) == (order.fact.side.sign > 0)):
             draft.end(order, OrderStatus.CANCELED, "position_closed")
+
+
+def _charge(draft: Draft, fee: Decimal, to: str) -> Decimal:
+    """The fee that is really paid: at most what can be spared, and less than nothing where even that is gone."""
+    spare = pool.spare(draft)
+    paid = min(fee, max(spare, ZERO))
+    draft.move(TRADER, to, paid)
+    lacking = max(paid - spare, ZERO)
+    draft.move(INSURANCE, TRADER, lacking)
+    return paid - lacking
 
 
 def _hold(
@@ -171,46 +194,3 @@ def _fill_order(draft: Draft, order: SimOrder, qty: Decimal, price: Decimal) -> 
     if order.reserved:
         rest = replace(rest, reserved=reserve(draft, changed, changed.remaining_qty, threshold(changed)))
     return draft.update(rest, changed).fact
-
-
-def _attach(draft: Draft, order: SimOrder, parent: OrderFact, opened: Decimal) -> None:
-    """Stop and target for the quantity that just opened: the parent's child grows, or a new one is made."""
-    for leg, type_ in ((order.stop, OrderType.STOP_MARKET), (order.target, OrderType.TAKE_PROFIT_MARKET)):
-        if leg is None:
-            continue
-        child = _waiting_child(draft, parent, type_)
-        if child is not None:
-            grown = replace(child.fact, qty=child.fact.qty + opened, updated_ms=draft.server_ms)
-            draft.update(child, grown)
-        else:
-            _new_child(draft, parent, leg, type_, opened)
-
-
-def _waiting_child(draft: Draft, parent: OrderFact, type_: OrderType) -> SimOrder | None:
-    for order in draft.orders.values():
-        if order.fact.parent_id == parent.order_id and order.fact.type is type_ and not order.triggered:
-            return order
-    return None
-
-
-def _new_child(draft: Draft, parent: OrderFact, leg: BracketLeg, type_: OrderType, qty: Decimal) -> None:
-    order_id, number = draft.order_id()
-    fact = OrderFact(
-        order_id=order_id,
-        client_id=None,
-        symbol=parent.symbol,
-        side=parent.side.opposite,
-        type=type_,
-        status=OrderStatus.NEW,
-        qty=qty,
-        filled_qty=ZERO,
-        average_price=None,
-        created_ms=draft.server_ms,
-        updated_ms=draft.server_ms,
-        trigger_price=leg.trigger_price,
-        trigger_by=leg.trigger_by,
-        reduce_only=True,
-        parent_id=parent.order_id,
-    )
-    draft.put_order(SimOrder(fact, number))
-    draft.emit(lambda seq, at_ms: Accepted(seq, at_ms, fact))

@@ -1,6 +1,7 @@
 """The checks of an order request, before anything moves. Each refusal is a stable code and a sentence with numbers.
 
-The client-id rule is one pattern here; a venue's own (length, alphabet, uniqueness over closed orders) is its face's.
+The client-id rule is one pattern here; a venue's own (length, alphabet) is its face's. An order may come without one,
+as people's orders do on some venues: an empty id is none.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from decimal import Decimal
 
 from tradectl.domain.instrument import Instrument
 from tradectl.domain.money import is_multiple, text
-from tradectl.domain.order import BracketLeg, OrderRequest, OrderSide, OrderType, Rejected, TriggerBy
+from tradectl.domain.order import BracketLeg, OrderFact, OrderRequest, OrderSide, OrderType, Rejected
+from tradectl.sim.attached import conditional_orders
 from tradectl.sim.draft import Draft
 from tradectl.sim.pricing import taker_price, triggered_at, watched_price
-from tradectl.sim.state import Prices
+from tradectl.sim.state import FOR_EVER, HALTED, REDUCE_ONLY, Prices
 
 _CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 
@@ -29,27 +31,58 @@ def expiry_fault(server_ms: int, timestamp_ms: int | None, expires_ms: int, ahea
     return None
 
 
-def request_fault(draft: Draft, request: OrderRequest) -> Rejected | None:
+def request_fault(draft: Draft, request: OrderRequest, *, id_taken: bool) -> Rejected | None:
     """The first rule that the request breaks; margin apart."""
     instrument = draft.instruments.get(request.symbol)
     if instrument is None:
         return Rejected("unknown_symbol", f"{request.symbol} is not listed here")
+    refused = _status(draft, request)
+    if refused is not None:
+        return refused
     prices = draft.prices.get(request.symbol)
     if prices is None:
         return Rejected("no_price", f"{request.symbol} has not traded yet")
     return (
-        _client_id(draft, request)
+        _client_id(draft, request, id_taken)
         or _shape(request)
-        or _available(request)
         or _steps(request, instrument)
         or _reduces(draft, request)
         or _sizes(request, instrument, prices)
         or _triggers(request, prices)
         or _brackets(request, instrument, draft, prices)
+        or _conditional(draft, request)
     )
 
 
-def _client_id(draft: Draft, request: OrderRequest) -> Rejected | None:
+def amended_fault(draft: Draft, before: OrderRequest, after: OrderRequest) -> Rejected | None:
+    """The first rule that an amended order breaks, margin apart. What was not amended was checked when it came."""
+    instrument, prices = draft.instrument(after.symbol), draft.prices[after.symbol]
+    fault = _steps(after, instrument)
+    if fault is None and (after.qty, after.price) != (before.qty, before.price):
+        fault = _sizes(after, instrument, prices)
+    if fault is None and after.trigger_price != before.trigger_price:
+        fault = _triggers(after, prices)
+    return fault or _brackets(after, instrument, draft, prices)
+
+
+def halt_fault(draft: Draft, symbol: str) -> Rejected | None:
+    if draft.settings_of(symbol).status == HALTED:
+        return Rejected("symbol_halted", f"trading in {symbol} is halted; orders can only be cancelled")
+    return None
+
+
+def _status(draft: Draft, request: OrderRequest) -> Rejected | None:
+    reduces = request.reduce_only or request.close_position
+    if draft.settings_of(request.symbol).status == REDUCE_ONLY and not reduces:
+        return Rejected(
+            "reduce_only_symbol", f"positions in {request.symbol} can only be reduced; the order is not reduce-only"
+        )
+    return halt_fault(draft, request.symbol)
+
+
+def _client_id(draft: Draft, request: OrderRequest, taken: bool) -> Rejected | None:
+    if not request.client_id:
+        return None
     if not _CLIENT_ID.fullmatch(request.client_id):
         return Rejected("invalid_client_id", "a client id is 1 to 36 of the characters . A-Z : / a-z 0-9 _ -")
     for order in draft.orders.values():
@@ -57,6 +90,10 @@ def _client_id(draft: Draft, request: OrderRequest) -> Rejected | None:
             return Rejected(
                 "duplicate_client_id", f"{request.client_id} is the id of the open order {order.fact.order_id}"
             )
+    if taken and draft.settings.client_ids == FOR_EVER:
+        return Rejected(
+            "duplicate_client_id", f"{request.client_id} is the id of an order that has ended; no id is used twice here"
+        )
     return None
 
 
@@ -78,12 +115,6 @@ def _shape(request: OrderRequest) -> Rejected | None:
 
 def _legs(request: OrderRequest) -> list[BracketLeg]:
     return [leg for leg in (request.stop, request.target) if leg is not None]
-
-
-def _available(request: OrderRequest) -> Rejected | None:
-    if TriggerBy.INDEX in (request.trigger_by, *(leg.trigger_by for leg in _legs(request))):
-        return Rejected("not_available", "index triggers are not available yet; use LastPrice or MarkPrice")
-    return None
 
 
 def _steps(request: OrderRequest, instrument: Instrument) -> Rejected | None:
@@ -153,23 +184,37 @@ def _brackets(request: OrderRequest, instrument: Instrument, draft: Draft, price
     return None
 
 
+def _conditional(draft: Draft, request: OrderRequest) -> Rejected | None:
+    most = draft.settings.max_conditional_orders
+    brings = len(_legs(request)) + request.type.conditional
+    if most is None or not brings:
+        return None
+    standing = conditional_orders(draft.orders)
+    if standing + brings <= most:
+        return None
+    return Rejected(
+        "too_many_conditional",
+        f"{standing} stop and take-profit orders stand, this one brings {brings}; {most} may be open",
+    )
+
+
 def marketable(side: OrderSide, price: Decimal, quote: Decimal) -> bool:
     """True when a limit at `price` can trade against the quote of the other side at once."""
     return price >= quote if side is OrderSide.BUY else price <= quote
 
 
-def tier_fault(draft: Draft, request: OrderRequest, qty: Decimal, price: Decimal) -> Rejected | None:
-    """The leverage in force against what the tier of the position to come allows."""
-    held = draft.qty(request.symbol)
+def tier_fault(draft: Draft, fact: OrderFact, qty: Decimal, price: Decimal) -> Rejected | None:
+    """The leverage in force against what the tier of the position to come allows, all of it valued at `price`."""
+    held = draft.qty(fact.symbol)
     opening = qty
-    if held and (held > 0) != (request.side is OrderSide.BUY):
+    if held and (held > 0) != (fact.side is OrderSide.BUY):
         opening = max(qty - abs(held), Decimal(0))
         held = Decimal(0)
     if not opening:
         return None
     notional = (abs(held) + opening) * price
-    tier = draft.instrument(request.symbol).tier_for(notional)
-    leverage = draft.settings_of(request.symbol).leverage
+    tier = draft.instrument(fact.symbol).tier_for(notional)
+    leverage = draft.settings_of(fact.symbol).leverage
     if leverage > tier.max_leverage:
         return Rejected(
             "leverage_too_high",

@@ -12,8 +12,9 @@ from decimal import Decimal
 from tradectl.domain.instrument import Instrument
 from tradectl.domain.order import OrderFact, OrderStatus
 from tradectl.sim.events import Event, Updated
-from tradectl.sim.margin import available
 from tradectl.sim.state import ExchangeState, SimOrder, SimPosition, SymbolSettings
+
+_UNTOUCHED = SymbolSettings()
 
 
 class Draft:
@@ -78,7 +79,7 @@ class Draft:
         return self.instruments[symbol]
 
     def settings_of(self, symbol: str) -> SymbolSettings:
-        return self.symbols.get(symbol) or SymbolSettings()
+        return self.symbols.get(symbol, _UNTOUCHED)
 
     def qty(self, symbol: str) -> Decimal:
         """Signed quantity held; zero when flat."""
@@ -122,6 +123,3 @@ class Draft:
             self.orders = {key: kept for key, kept in self.orders.items() if key != order_id}
         self.emit(lambda seq, at_ms: Updated(seq, at_ms, fact))
         return fact
-
-    def available(self) -> Decimal:
-        return available(self.balances, self.positions.values(), self.orders.values())

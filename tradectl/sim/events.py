@@ -65,7 +65,11 @@ class TriggerFired:
 
 @dataclass(frozen=True, slots=True)
 class LiquidationStarted:
-    """Isolated margin plus unrealised P&L no longer exceeds the maintenance margin at this mark price."""
+    """Margin plus unrealised P&L no longer exceeds the maintenance margin at this mark price.
+
+    margin: isolated, the position's own; cross, what the pool holds for it: the pool's equity without this P&L, less
+    the maintenance margins of the other cross positions.
+    """
 
     seq: int
     at_ms: int
@@ -92,6 +96,14 @@ class SettingsChanged:
     margin_mode: str
 
 
+@dataclass(frozen=True, slots=True)
+class SymbolStatusChanged:
+    seq: int
+    at_ms: int
+    symbol: str
+    status: str
+
+
 Event = (
     Accepted
     | RejectedOrder
@@ -102,4 +114,5 @@ Event = (
     | LiquidationStarted
     | TransferBooked
     | SettingsChanged
+    | SymbolStatusChanged
 )

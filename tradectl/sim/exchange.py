@@ -2,27 +2,26 @@
 
 No clock, no I/O, no randomness: the same operations on the same state give the same answer, bit for bit (promise 15).
 The server's clock moves forward to each operation's instant and never back; only AdvanceBars and ApplyFunding touch
-the market. Rules of each kind of operation stand in their own files: placing, matching, booking, margin, path.
+the market. Rules of each kind of operation stand in their own files: placing, amending, symbols, funding; matching,
+booking and liquidation say what follows from prices.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
-from functools import partial
 from typing import Protocol
 
-from tradectl.domain.fill import Funding
 from tradectl.domain.instrument import Instrument
 from tradectl.domain.money import ZERO, text
 from tradectl.domain.order import Confirmed, Rejected
-from tradectl.sim import placing
+from tradectl.sim import amending, funding, placing, pool, symbols
 from tradectl.sim.draft import Draft
-from tradectl.sim.events import Event, FundingPaid, SettingsChanged, TransferBooked
+from tradectl.sim.events import Event, TransferBooked
 from tradectl.sim.matching import settle_point
 from tradectl.sim.ops import (
     AdvanceBars,
+    AmendOrder,
     ApplyFunding,
     CancelOrder,
     MarketBar,
@@ -31,21 +30,12 @@ from tradectl.sim.ops import (
     SetLeverage,
     SetMarginMode,
     SetServerTime,
+    SetSymbolStatus,
     Transfer,
+    VenueCancel,
 )
-from tradectl.sim.path import LAST_PHASE, extremes, mark_of, point_ms
-from tradectl.sim.state import (
-    ACCOUNTS,
-    CROSS,
-    FUNDING,
-    ISOLATED,
-    TRADER,
-    TRANSFERS,
-    ExchangeState,
-    Prices,
-    Settings,
-    SymbolSettings,
-)
+from tradectl.sim.path import LAST_PHASE, extremes, point_ms, prices_at
+from tradectl.sim.state import ACCOUNTS, TRADER, TRANSFERS, ExchangeState, Settings
 
 Reply = Confirmed | Rejected | None
 
@@ -83,23 +73,29 @@ def genesis(rules: Rules, instruments: Mapping[str, Instrument], start_ms: int) 
 def apply(state: ExchangeState, op: Op) -> tuple[ExchangeState, tuple[Event, ...], Reply]:
     """The state after one operation, what happened, and the answer to whoever asked.
 
-    The reply is Confirmed or Rejected for orders and cancels; None, or Rejected, for everything else. Raises KeyError
-    for a bar or rate of a symbol that is not listed: a fault of the feed, never an operator's.
+    The reply is Confirmed or Rejected for orders, amendments and cancels; None, or Rejected, for everything else.
+    Raises KeyError for a bar or rate of a symbol that is not listed: a fault of the feed, never an operator's.
     """
     if isinstance(op, AdvanceBars):
         return _advance(state, op)
     draft = Draft(state, op.at_ms)
     reply: Reply = None
     if isinstance(op, PlaceOrder):
-        reply = placing.place(draft, op.request)
+        reply = placing.place(draft, op.request, id_taken=op.id_taken)
     elif isinstance(op, CancelOrder):
         reply = placing.cancel(draft, op)
+    elif isinstance(op, AmendOrder):
+        reply = amending.amend(draft, op)
+    elif isinstance(op, VenueCancel):
+        reply = placing.cancel_by_venue(draft, op)
     elif isinstance(op, ApplyFunding):
-        _fund(draft, op)
+        funding.fund(draft, op)
     elif isinstance(op, SetLeverage):
-        reply = _set_leverage(draft, op)
+        reply = symbols.set_leverage(draft, op)
     elif isinstance(op, SetMarginMode):
-        reply = _set_margin_mode(draft, op)
+        reply = symbols.set_margin_mode(draft, op)
+    elif isinstance(op, SetSymbolStatus):
+        reply = symbols.set_status(draft, op)
     elif isinstance(op, Transfer):
         reply = _transfer(draft, op)
     else:
@@ -120,22 +116,18 @@ def _advance(state: ExchangeState, op: AdvanceBars) -> tuple[ExchangeState, tupl
     ordered = sorted(op.bars, key=lambda bar: bar.symbol)
     active = [bar for bar in ordered if bar.symbol in busy]
     firsts: dict[str, tuple[Decimal, Decimal]] = {}
-    for phase in op.phases:
-        if op.bars:
-            draft.server_ms = max(draft.server_ms, point_ms(op.bars[0], phase))
+    for phase in op.phases if active else ():  # an idle bar goes straight to its last point
+        draft.server_ms = max(draft.server_ms, point_ms(op.bars[0], phase))
         for bar in active:
             last = _point(draft, bar, phase, firsts)
             before = prices.get(bar.symbol)
-            mark = mark_of(bar, last)
-            prices[bar.symbol] = Prices(last, mark, mark)
+            prices[bar.symbol] = prices_at(bar, last)
             settle_point(draft, bar.symbol, before.last if before is not None else last)
     if op.phases and op.bars:
         phase = op.phases[-1]
         for bar in ordered:
             if bar.symbol not in busy:
-                last = _point(draft, bar, phase, firsts)
-                mark = mark_of(bar, last)
-                prices[bar.symbol] = Prices(last, mark, mark)
+                prices[bar.symbol] = prices_at(bar, _point(draft, bar, phase, firsts))
         reached = point_ms(op.bars[0], phase)
         if phase == LAST_PHASE:
             reached = op.bars[0].open_ms + op.bars[0].interval_ms
@@ -158,69 +150,8 @@ def _point(draft: Draft, bar: MarketBar, phase: int, firsts: dict[str, tuple[Dec
     return firsts[bar.symbol][phase - 1]
 
 
-def _fund(draft: Draft, op: ApplyFunding) -> None:
-    """−signed quantity × mark × rate for each open position: exact, between the trader and the funding account."""
-    for symbol, rate in op.rates:
-        position = draft.positions.get(symbol)
-        if position is None:
-            continue
-        amount = -position.lot.qty * draft.prices[symbol].mark * rate
-        draft.move(FUNDING, TRADER, amount)
-        seq = draft.next_seq
-        funding = Funding(f"f{seq}", seq, symbol, rate, amount, draft.server_ms)
-        draft.emit(partial(FundingPaid, funding=funding))
-
-
-def _set_leverage(draft: Draft, op: SetLeverage) -> Rejected | None:
-    instrument = draft.instruments.get(op.symbol)
-    if instrument is None:
-        return Rejected("unknown_symbol", f"{op.symbol} is not listed here")
-    now = draft.settings_of(op.symbol)
-    if now.leverage == op.leverage:
-        return None
-    most = instrument.tiers[0].max_leverage
-    if not 1 <= op.leverage <= most:
-        return Rejected(
-            "leverage_too_high" if op.leverage > most else "invalid_leverage",
-            f"leverage of {op.symbol} is 1 to {text(most)}, {text(op.leverage)} was asked for",
-        )
-    fault = _held(draft, op.symbol, "leverage")
-    if fault is None:
-        _change(draft, op.symbol, replace(now, leverage=op.leverage))
-    return fault
-
-
-def _set_margin_mode(draft: Draft, op: SetMarginMode) -> Rejected | None:
-    if op.symbol not in draft.instruments:
-        return Rejected("unknown_symbol", f"{op.symbol} is not listed here")
-    if op.mode == CROSS:
-        return Rejected("not_available", "cross margin is not available yet; use isolated")
-    if op.mode != ISOLATED:
-        return Rejected("invalid_margin_mode", f"the margin mode is isolated or cross, {op.mode!r} was asked for")
-    now = draft.settings_of(op.symbol)
-    if now.margin_mode == op.mode:
-        return None
-    fault = _held(draft, op.symbol, "margin mode")
-    if fault is None:
-        _change(draft, op.symbol, replace(now, margin_mode=op.mode))
-    return fault
-
-
-def _held(draft: Draft, symbol: str, what: str) -> Rejected | None:
-    if symbol in draft.positions:
-        return Rejected("position_open", f"the {what} of {symbol} cannot change while a position is open")
-    if draft.orders_of(symbol):
-        return Rejected("orders_open", f"the {what} of {symbol} cannot change while orders are open")
-    return None
-
-
-def _change(draft: Draft, symbol: str, settings: SymbolSettings) -> None:
-    draft.symbols = {**draft.symbols, symbol: settings}
-    draft.emit(lambda seq, at_ms: SettingsChanged(seq, at_ms, symbol, settings.leverage, settings.margin_mode))
-
-
 def _transfer(draft: Draft, op: Transfer) -> Rejected | None:
-    free = draft.available()
+    free = pool.available(draft)
     if op.amount < 0 and -op.amount > free:
         return Rejected("insufficient_available", f"{text(-op.amount)} was asked for, {free:.2f} are free")
     draft.move(TRANSFERS, TRADER, op.amount)

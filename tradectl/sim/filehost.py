@@ -121,7 +121,7 @@ class FileHost:
 
     def execute_many(self, ops: Sequence[Op]) -> tuple[Applied, ...]:
         with self._change():
-            state, done = apply_all(self._state, ops)
+            state, done = apply_all(self._state, ops, self._was_used)
             if state is not self._state:  # an operation that moved nothing writes nothing
                 self._write(state, done, None)
         self._state = state
@@ -132,7 +132,7 @@ class FileHost:
             ops = plan(self._state)
             if ops is None:
                 return None
-            state, done = apply_all(self._state, ops)
+            state, done = apply_all(self._state, ops, self._was_used)
             self._write(state, done, checkpoint())
         self._state = state
         return tuple(event for one in done for event in one.events)
@@ -193,6 +193,11 @@ class FileHost:
             self._version = -1
             self._data_version = -1
             raise
+
+    def _was_used(self, client_id: str) -> bool:
+        """True when an ended order had this client id. Asked inside a transaction."""
+        found = self._conn.execute("SELECT 1 FROM closed_order WHERE client_id = ? LIMIT 1", (client_id,)).fetchone()
+        return found is not None
 
     def _refresh(self) -> None:
         version = self._conn.execute("SELECT version FROM market").fetchone()[0]

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tradectl.domain.fill import AccountEvent, TransferFact
 from tradectl.domain.order import OrderFact
 from tradectl.sim.events import Event, Executed, FundingPaid, TransferBooked, Updated
 from tradectl.sim.exchange import Reply, apply
-from tradectl.sim.ops import Op
-from tradectl.sim.state import ExchangeState
+from tradectl.sim.ops import Op, PlaceOrder
+from tradectl.sim.state import FOR_EVER, ExchangeState
 
 Plan = Callable[[ExchangeState], Sequence[Op] | None]
 
@@ -63,12 +63,25 @@ class Host(Protocol):
     def close(self) -> None: ...
 
 
-def apply_all(state: ExchangeState, ops: Iterable[Op]) -> tuple[ExchangeState, list[Applied]]:
-    """The state after several operations, and what each did."""
+def apply_all(
+    state: ExchangeState, ops: Iterable[Op], was_used: Callable[[str], bool] = lambda client_id: False
+) -> tuple[ExchangeState, list[Applied]]:
+    """The state after several operations, and what each did.
+
+    was_used: whether an order that ended before these operations had a client id. It is asked only where ids are taken
+    for ever.
+    """
     done: list[Applied] = []
+    ids_last = state.settings.client_ids == FOR_EVER
+    ended: set[str | None] = set()  # client ids, within these operations
     for op in ops:
+        if ids_last and isinstance(op, PlaceOrder):
+            client_id = op.request.client_id
+            op = replace(op, id_taken=client_id in ended or was_used(client_id))
         state, events, reply = apply(state, op)
         done.append(Applied(events, reply))
+        if ids_last:
+            ended.update(order.client_id for order in map(ended_order, events) if order is not None)
     return state, done
 
 
@@ -125,7 +138,7 @@ class MemoryHost:
         return self.execute_many((op,))[0]
 
     def execute_many(self, ops: Sequence[Op]) -> tuple[Applied, ...]:
-        self._state, done = apply_all(self._state, ops)
+        self._state, done = apply_all(self._state, ops, self._ended_by_client.__contains__)
         for one in done:
             self._keep(one.events)
         return tuple(done)

@@ -5,6 +5,13 @@ start comes first: a stop inside the liquidation price is filled before the posi
 threshold: liquidation, then stops and targets, then limits, then by age. An order whose rest is being worked (a
 triggered stop under a liquidity bound) goes before all. After each fill the point is looked at anew, because children
 appear and siblings go: a stop attached here can fire here.
+
+A cross position has the same order on the path of its own symbol: its threshold is the mark price at which the pool
+goes under, all other marks held where they stand, and what happens there is one step of the pool's liquidation, which
+may take another symbol first. On a path that goes in the position's favour a pool under water was so from the start.
+When the symbol has come to rest the pool is looked at once more, for what this point has done to the others.
+
+A halted symbol is passed over; when it trades again, all that its prices have passed meanwhile lies at the start.
 """
 
 from __future__ import annotations
@@ -13,13 +20,16 @@ from dataclasses import replace
 from decimal import Decimal
 
 from tradectl.domain.money import ZERO
-from tradectl.domain.order import OrderFact, OrderSide, OrderStatus, OrderType
+from tradectl.domain.order import OrderStatus, OrderType
+from tradectl.sim import pool
 from tradectl.sim.booking import affordable, execute, fillable
+from tradectl.sim.checks import tier_fault
 from tradectl.sim.draft import Draft
-from tradectl.sim.events import LiquidationStarted, TriggerFired
-from tradectl.sim.margin import liquidation_price, maintenance
+from tradectl.sim.events import TriggerFired
+from tradectl.sim.liquidation import liquidate, settle_pool
+from tradectl.sim.margin import liquidation_price
 from tradectl.sim.pricing import reached, taker_price, threshold, watched_price, worse
-from tradectl.sim.state import SimOrder, SimPosition
+from tradectl.sim.state import CROSS, HALTED, SimOrder, SimPosition
 
 _REASONS = {
     OrderType.MARKET: "market",
@@ -33,13 +43,22 @@ _Key = tuple[Decimal, int, int]
 
 def settle_point(draft: Draft, symbol: str, came_from: Decimal) -> None:
     """Everything that the prices now standing in the draft set off. came_from: the last price of the point before."""
+    if draft.settings_of(symbol).status != HALTED:
+        _settle_symbol(draft, symbol, came_from)
+    for position in draft.positions.values():
+        if position.margin_mode == CROSS:
+            settle_pool(draft)
+            return
+
+
+def _settle_symbol(draft: Draft, symbol: str, came_from: Decimal) -> None:
     worked: set[str] = set()  # an order fills once per point
     while True:
         found = _first(draft, symbol, came_from, worked)
         if found is None:
             return
         if isinstance(found, SimPosition):
-            _liquidate(draft, symbol, found)
+            liquidate(draft, symbol)
             continue
         worked.add(found.fact.order_id)
         _work(draft, found)
@@ -48,7 +67,7 @@ def settle_point(draft: Draft, symbol: str, came_from: Decimal) -> None:
 def _first(draft: Draft, symbol: str, came_from: Decimal, worked: set[str]) -> SimOrder | SimPosition | None:
     prices = draft.prices[symbol]
     position = draft.positions.get(symbol)
-    doomed = position is not None and underwater(draft, symbol, position)
+    doomed = position is not None and pool.underwater(draft, symbol)
     due = [
         order
         for order in draft.orders.values()
@@ -70,16 +89,13 @@ def _first(draft: Draft, symbol: str, came_from: Decimal, worked: set[str]) -> S
 
     first = min(due, key=key)
     if position is not None and doomed:
-        if (distance(liquidation_price(draft.instrument(symbol), position)), 1, 0) < key(first):
+        lot, way = position.lot, ZERO
+        if (lot.qty > 0) == falling:
+            backing = pool.backing(draft, symbol)
+            way = distance(liquidation_price(draft.instrument(symbol), lot, backing, near=came_from))
+        if (way, 1, 0) < key(first):
             return position
     return first
-
-
-def underwater(draft: Draft, symbol: str, position: SimPosition) -> bool:
-    """True when margin + unrealised P&L at the mark no longer exceeds the maintenance margin."""
-    mark = draft.prices[symbol].mark
-    lot = position.lot
-    return position.margin + lot.unrealised(mark) <= maintenance(draft.instrument(symbol), lot, mark)
 
 
 def _work(draft: Draft, order: SimOrder) -> None:
@@ -113,38 +129,8 @@ def _fire(draft: Draft, order: SimOrder) -> SimOrder:
 
 def _fill_or_drop(draft: Draft, order: SimOrder, price: Decimal, *, maker: bool) -> None:
     qty = fillable(draft, order)
-    if not affordable(draft, order, qty, price):
-        draft.end(order, OrderStatus.CANCELED, "insufficient_margin")
+    fault = tier_fault(draft, order.fact, qty, price)
+    if fault is not None or not affordable(draft, order, qty, price):
+        draft.end(order, OrderStatus.CANCELED, fault.code if fault is not None else "insufficient_margin")
         return
     execute(draft, order, qty, price, maker=maker, reason=_REASONS[order.fact.type])
-
-
-def _liquidate(draft: Draft, symbol: str, position: SimPosition) -> None:
-    """Closes the whole position at the worse of last and mark, plus slippage, its bankruptcy price at the worst.
-
-    No order of the symbol survives.
-    """
-    prices = draft.prices[symbol]
-    lot = position.lot
-    needed = maintenance(draft.instrument(symbol), lot, prices.mark)
-    draft.emit(lambda seq, at_ms: LiquidationStarted(seq, at_ms, symbol, lot.qty, prices.mark, position.margin, needed))
-    for order in draft.orders_of(symbol):
-        draft.end(order, OrderStatus.CANCELED, "liquidation")
-    order_id, number = draft.order_id()
-    fact = OrderFact(
-        order_id=order_id,
-        client_id=None,
-        symbol=symbol,
-        side=OrderSide.SELL if lot.qty > 0 else OrderSide.BUY,
-        type=OrderType.MARKET,
-        status=OrderStatus.NEW,
-        qty=abs(lot.qty),
-        filled_qty=ZERO,
-        average_price=None,
-        created_ms=draft.server_ms,
-        updated_ms=draft.server_ms,
-        reduce_only=True,
-        reason="liquidation",
-    )
-    price = taker_price(draft.instrument(symbol), draft.settings, fact.side, worse(fact.side, prices.last, prices.mark))
-    execute(draft, SimOrder(fact, number), abs(lot.qty), price, maker=False, reason="liquidation", liquidation=True)

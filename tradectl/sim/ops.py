@@ -10,7 +10,11 @@ from tradectl.domain.order import OrderRequest
 
 @dataclass(frozen=True, slots=True)
 class MarketBar:
-    """One base candle of one symbol. `mark_low` and `mark_high` hold the mark price; without them mark = last."""
+    """One base candle of one symbol.
+
+    `mark_low` and `mark_high` hold the mark price; without them mark = last. `index_low` and `index_high` hold the
+    index; without them index = mark.
+    """
 
     symbol: str
     open_ms: int
@@ -21,6 +25,8 @@ class MarketBar:
     close: Decimal
     mark_low: Decimal | None = None
     mark_high: Decimal | None = None
+    index_low: Decimal | None = None
+    index_high: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,12 @@ class SetServerTime:
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
+    """`id_taken`: an ended order had this client id. Whoever holds the exchange says so, where ids are taken for ever:
+    the open state does not know what has ended (`host.apply_all`)."""
+
     request: OrderRequest
     at_ms: int  # when it reaches the exchange
+    id_taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,31 @@ class CancelOrder:
     order_id: str
     at_ms: int
     expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AmendOrder:
+    """Changes an open order in place: trigger price and quantity of a stop or target, price and quantity of a limit.
+
+    None leaves a value as it is. `qty` is the whole order's, what has filled included.
+    """
+
+    symbol: str
+    order_id: str
+    at_ms: int
+    expires_ms: int
+    trigger_price: Decimal | None = None
+    qty: Decimal | None = None
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VenueCancel:
+    """The venue cancels an open order by itself. `reason` is what the order's last update says."""
+
+    order_id: str
+    reason: str
+    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +105,17 @@ class SetLeverage:
 @dataclass(frozen=True, slots=True)
 class SetMarginMode:
     symbol: str
-    mode: str  # 'isolated'; 'cross' is not available yet
+    mode: str  # 'isolated' or 'cross'
     at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SetSymbolStatus:
+    """The venue changes what can be done in a symbol: 'trading', 'reduce_only' or 'halted'."""
+
+    symbol: str
+    status: str
+    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +126,16 @@ class Transfer:
     at_ms: int
 
 
-Op = AdvanceBars | ApplyFunding | SetServerTime | PlaceOrder | CancelOrder | SetLeverage | SetMarginMode | Transfer
+Op = (
+    AdvanceBars
+    | ApplyFunding
+    | SetServerTime
+    | PlaceOrder
+    | CancelOrder
+    | AmendOrder
+    | VenueCancel
+    | SetLeverage
+    | SetMarginMode
+    | SetSymbolStatus
+    | Transfer
+)

@@ -1,7 +1,8 @@
 """The way a price takes through a bar: open → nearer extreme → farther extreme → close.
 
 On a tie of the two extremes the one that hurts the open position comes first; flat, the low. The mark price at each
-point is the last price held inside the bar's mark range, or the last price itself where none is known.
+point is the last price held inside the bar's mark range, or the last price itself where none is known; the index is
+the last price held inside the bar's index range, or the mark.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from decimal import Decimal
 
 from tradectl.domain.money import ZERO
 from tradectl.sim.ops import MarketBar
+from tradectl.sim.state import Prices
 
 LAST_PHASE = 3
 
@@ -37,9 +39,18 @@ def extremes(bar: MarketBar, held_qty: Decimal, last: Decimal | None) -> tuple[D
     return (bar.high, bar.low) if high_first else (bar.low, bar.high)
 
 
-def mark_of(bar: MarketBar, last: Decimal) -> Decimal:
+def prices_at(bar: MarketBar, last: Decimal) -> Prices:
+    """Where the symbol stands when its last price is `last`, a point of this bar."""
+    mark = last
     if bar.mark_low is not None and last < bar.mark_low:
-        return bar.mark_low
-    if bar.mark_high is not None and last > bar.mark_high:
-        return bar.mark_high
-    return last
+        mark = bar.mark_low
+    elif bar.mark_high is not None and last > bar.mark_high:
+        mark = bar.mark_high
+    index = mark
+    if bar.index_low is not None or bar.index_high is not None:
+        index = last
+        if bar.index_low is not None and last < bar.index_low:
+            index = bar.index_low
+        elif bar.index_high is not None and last > bar.index_high:
+            index = bar.index_high
+    return Prices(last, mark, index)

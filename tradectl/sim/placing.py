@@ -1,4 +1,4 @@
-"""Orders arriving and leaving: PlaceOrder and CancelOrder.
+"""Orders arriving and leaving: PlaceOrder, CancelOrder and VenueCancel.
 
 Market orders are immediate-or-cancel, as on real venues: what finds no liquidity expires. A limit order that can trade
 at the quote takes, and its rest stays in the book. A triggered stop or target is worked until it is filled.
@@ -11,20 +11,21 @@ from decimal import Decimal
 
 from tradectl.domain.money import ZERO, text
 from tradectl.domain.order import Confirmed, OrderFact, OrderRequest, OrderStatus, OrderType, Rejected, TriggerBy
+from tradectl.sim import pool
 from tradectl.sim.booking import affordable, execute, fillable, reserve
 from tradectl.sim.checks import expiry_fault, marketable, request_fault, tier_fault
 from tradectl.sim.draft import Draft
 from tradectl.sim.events import Accepted, RejectedOrder
-from tradectl.sim.ops import CancelOrder
+from tradectl.sim.ops import CancelOrder, VenueCancel
 from tradectl.sim.pricing import taker_price, threshold
 from tradectl.sim.state import SimOrder
 
 
-def place(draft: Draft, request: OrderRequest) -> Confirmed | Rejected:
+def place(draft: Draft, request: OrderRequest, *, id_taken: bool) -> Confirmed | Rejected:
     fault = expiry_fault(draft.server_ms, request.timestamp_ms, request.expires_ms, draft.settings.timestamp_ahead_ms)
     if fault is not None:
         return fault
-    refused = request_fault(draft, request)
+    refused = request_fault(draft, request, id_taken=id_taken)
     if refused is not None:
         return _refuse(draft, request, refused)
     quote = taker_price(
@@ -46,12 +47,19 @@ def cancel(draft: Draft, op: CancelOrder) -> Confirmed | Rejected:
     return Confirmed(draft.end(order, OrderStatus.CANCELED, "canceled"))
 
 
+def cancel_by_venue(draft: Draft, op: VenueCancel) -> Confirmed | Rejected:
+    order = draft.orders.get(op.order_id)
+    if order is None:
+        return Rejected("order_not_found", f"there is no open order {op.order_id}")
+    return Confirmed(draft.end(order, OrderStatus.CANCELED, op.reason))
+
+
 def _place_market(draft: Draft, request: OrderRequest, quote: Decimal) -> Confirmed | Rejected:
     order = _order(draft, request)
     held = abs(draft.qty(request.symbol))
     if request.reduce_only and order.fact.qty > held:
         order = replace(order, fact=replace(order.fact, qty=held))
-    fault = _unaffordable(draft, request, order, quote)
+    fault = unaffordable(draft, order, order.fact.qty, quote)
     if fault is not None:
         return _refuse(draft, request, fault)
     _accept(draft, order)
@@ -64,7 +72,7 @@ def _place_market(draft: Draft, request: OrderRequest, quote: Decimal) -> Confir
 def _place_resting(draft: Draft, request: OrderRequest, quote: Decimal) -> Confirmed | Rejected:
     order = _order(draft, request)
     takes = request.price is not None and marketable(request.side, request.price, quote)
-    fault = _unaffordable(draft, request, order, quote if takes else threshold(order.fact))
+    fault = unaffordable(draft, order, order.fact.qty, quote if takes else threshold(order.fact))
     if fault is not None:
         return _refuse(draft, request, fault)
     if not takes:
@@ -73,25 +81,31 @@ def _place_resting(draft: Draft, request: OrderRequest, quote: Decimal) -> Confi
     if not takes:
         draft.put_order(order)
         return Confirmed(order.fact)
+    return Confirmed(take(draft, order, quote))
+
+
+def take(draft: Draft, order: SimOrder, quote: Decimal) -> OrderFact:
+    """A limit order trades at the quote, as far as there is liquidity, and its rest stays in the book."""
     fact = execute(draft, order, fillable(draft, order), quote, maker=False, reason="limit")
     if fact.status.open:
         rest = draft.orders[fact.order_id]
         draft.put_order(replace(rest, reserved=reserve(draft, fact, fact.remaining_qty, threshold(fact))))
-    return Confirmed(fact)
+    return fact
 
 
-def _unaffordable(draft: Draft, request: OrderRequest, order: SimOrder, price: Decimal) -> Rejected | None:
-    """Leverage and margin of what this order would open at `price`, all of it, whatever the liquidity."""
-    if order.fact.reduces:
+def unaffordable(draft: Draft, order: SimOrder, qty: Decimal, price: Decimal) -> Rejected | None:
+    """Leverage and margin of what `qty` of this order would open at `price`, all of it, whatever the liquidity."""
+    fact = order.fact
+    if fact.reduces:
         return None
-    fault = tier_fault(draft, request, order.fact.qty, price)
+    fault = tier_fault(draft, fact, qty, price)
     if fault is not None:
         return fault
-    if not affordable(draft, order, order.fact.qty, price):
+    if not affordable(draft, order, qty, price):
         return Rejected(
             "insufficient_margin",
-            f"{order.fact.qty * price:.2f} at leverage {text(draft.settings_of(request.symbol).leverage)} "
-            f"and its fees need more than the {draft.available():.2f} that are free",
+            f"{qty * price:.2f} at leverage {text(draft.settings_of(fact.symbol).leverage)} "
+            f"and its fees need more than the {max(pool.available(draft), ZERO):.2f} that are free",
         )
     return None
 
@@ -100,7 +114,7 @@ def _order(draft: Draft, request: OrderRequest) -> SimOrder:
     number = draft.next_order
     fact = OrderFact(
         order_id=f"o{number}",
-        client_id=request.client_id,
+        client_id=request.client_id or None,
         symbol=request.symbol,
         side=request.side,
         type=request.type,

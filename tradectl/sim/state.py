@@ -25,13 +25,23 @@ TRADER = "trader"
 MARKET = "market"  # whoever stands on the other side of our fills
 FEES = "fees"
 FUNDING = "funding"
-INSURANCE = "insurance"  # bears what a position loses beyond its isolated margin; receives liquidation fees
+INSURANCE = "insurance"  # bears what is lost beyond isolated margin or the cross pool; receives liquidation fees
 TRANSFERS = "transfers"  # the world outside: deposits come from it, withdrawals go to it
 RESIDUE = "residue"
 ACCOUNTS = (TRADER, MARKET, FEES, FUNDING, INSURANCE, TRANSFERS, RESIDUE)
 
 ISOLATED = "isolated"
 CROSS = "cross"
+
+# A symbol's status.
+TRADING = "trading"
+REDUCE_ONLY = "reduce_only"  # about to be delisted: positions can be reduced and no more
+HALTED = "halted"  # prices move, nothing trades and nothing is liquidated
+STATUSES = (TRADING, REDUCE_ONLY, HALTED)
+
+# How long a client id is taken.
+WHILE_OPEN = "open"  # until its order has ended (Binance USD-M, Zoomex)
+FOR_EVER = "ever"  # (Bybit, Kraken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +54,13 @@ class Settings:
     liquidation_fee: Decimal = Decimal("0.005")  # of the notional, at most what margin is left
     max_fill_qty_per_point: Decimal | None = None  # most base units one order fills per path point; None: no bound
     timestamp_ahead_ms: int = 1000  # how far a request's timestamp may lie in the future
+    client_ids: str = WHILE_OPEN
+    max_conditional_orders: int | None = None  # open stops and targets per account, attached ones among them
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Where one symbol stands. `index` follows `mark` until there is an index of its own."""
+    """Where one symbol stands. `index` follows `mark` where the market has no index of its own."""
 
     last: Decimal
     mark: Decimal
@@ -59,11 +71,16 @@ class Prices:
 class SymbolSettings:
     leverage: Decimal = Decimal(1)
     margin_mode: str = ISOLATED
+    status: str = TRADING
 
 
 @dataclass(frozen=True, slots=True)
 class SimPosition:
-    """An open position: never flat. `margin` is the part of the trader's wallet set aside for it (isolated)."""
+    """An open position: never flat. `margin` is its initial margin: what it cost to open, less what reductions freed.
+
+    Isolated, that part of the trader's wallet is set aside, and it is all that the position can lose. Cross, it only
+    counts against what is available; the whole pool bears the losses (`pool.py`).
+    """
 
     lot: Lot
     leverage: Decimal

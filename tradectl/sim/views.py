@@ -10,7 +10,8 @@ from tradectl.domain.money import ZERO
 from tradectl.domain.order import OrderFact, OrderSide
 from tradectl.domain.position import PositionFact
 from tradectl.domain.snapshot import Account, Snapshot, Ticker
-from tradectl.sim.margin import available, liquidation_price, maintenance
+from tradectl.sim import pool
+from tradectl.sim.margin import liquidation_price, maintenance
 from tradectl.sim.pricing import taker_price
 from tradectl.sim.state import TRADER, ExchangeState, SimPosition, SymbolSettings
 
@@ -36,7 +37,7 @@ def account(state: ExchangeState, positions: tuple[PositionFact, ...]) -> Accoun
         unrealised=sum((position.unrealised for position in positions), ZERO),
         initial_margin=margins + reserved,
         maintenance_margin=sum((position.maintenance_margin for position in positions), ZERO),
-        available=max(available(state.balances, state.positions.values(), state.orders.values()), ZERO),
+        available=max(pool.available(state), ZERO),
     )
 
 
@@ -48,7 +49,7 @@ def currency(instruments: Mapping[str, Instrument]) -> str:
 def position_fact(state: ExchangeState, symbol: str, position: SimPosition) -> PositionFact:
     instrument = state.instruments[symbol]
     lot, mark = position.lot, state.prices[symbol].mark
-    liquidation = liquidation_price(instrument, position)
+    liquidation = liquidation_price(instrument, lot, pool.backing(state, symbol), near=mark)
     # Rounded towards the market: the sooner of the two ticks.
     shown = instrument.ceil_price(liquidation) if lot.qty > 0 else instrument.floor_price(liquidation)
     return PositionFact(
