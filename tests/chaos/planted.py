@@ -8,20 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
+from tradectl.domain import intent as intent_module
 from tradectl.domain.intent import IntentState, Purpose, cancel_draft
-from tradectl.domain.money import text
 from tradectl.domain.order import Unknown
-from tradectl.domain.position import protective_stops
+from tradectl.domain.position import covers, protective_stops
 from tradectl.domain.signal import Verdict
 from tradectl.engine import recover, state
-from tradectl.errors import VenueUnreachable
-from tradectl.execution import admission, booking, naked, observe, protect, resolve, submit
+from tradectl.execution import admission, booking, exits, observe, protect, resolve, stop_level, submit
+from tradectl.execution.drain import Drained
+from tradectl.execution.ingest import Ingested
+from tradectl.execution.stop_level import Arrangement
 from tradectl.operations import killswitch_activate
 from tradectl.risk import pipeline, sizing
-from tradectl.store import intents, ledger, lease, outbox, positions
+from tradectl.sim.venue import SimVenue
+from tradectl.store import intents, lease, ledger, outbox, positions
 
 Fault = Callable[[], AbstractContextManager[None]]
 FAULTS: dict[str, Fault] = {}
@@ -100,8 +104,6 @@ class _Later(Exception):
 @plants
 def a_request_is_dated_when_it_leaves() -> Iterator[None]:
     """Its window then begins with the sending, whenever that is: a frozen bot's entry is as good as new."""
-    from tradectl.sim.venue import SimVenue
-
     place = SimVenue.place
 
     async def dated_now(self: Any, request: Any) -> Any:
@@ -149,7 +151,7 @@ def _without(gates: tuple[Any, ...]) -> tuple[Any, ...]:
 
 @plants
 def stops_are_sized_past_the_position() -> Iterator[None]:
-    real = protect.stop_drafts
+    real = intent_module.stop_drafts
 
     def doubled(*args: Any, held: Any = None, **more: Any) -> Any:
         return real(args[0], args[1], args[2] * 2, *args[3:], **more)
@@ -271,8 +273,6 @@ def the_kill_switch_calls_itself_verified() -> Iterator[None]:
 
 @plants
 def the_kill_switch_does_not_wait_for_what_is_under_way() -> Iterator[None]:
-    from tradectl.execution.drain import Drained
-
     async def at_once(*args: Any, **more: Any) -> Drained:
         return Drained((), 0, True)
 
@@ -293,10 +293,8 @@ def two_bots_may_hold_one_account() -> Iterator[None]:
 
 @plants
 def a_stop_is_moved_to_the_larger_loss() -> Iterator[None]:
-    from tradectl.execution import exits
-
     def looser(instrument: Any, side: Any, trade: Any, taker_fee: Any) -> Any:
-        return instrument.floor_price(trade.lot.average_price * (1 - side.sign * trade.lot.average_price.__class__("0.02")))
+        return instrument.floor_price(trade.lot.average_price * (1 - side.sign * Decimal("0.02")))
 
     async def keep_the_loosest(self: Any, look: Any, snapshot: Any, whose: Any) -> None:
         stops, _ = protective_stops(look.position, snapshot.orders_of(look.position.symbol))
@@ -310,15 +308,13 @@ def a_stop_is_moved_to_the_larger_loss() -> Iterator[None]:
     with (
         patch.object(exits, "break_even_price", looser),
         patch.object(exits, "_may_move", lambda position, ours, level: True),
-        patch.object(protect, "arrange", _loosest(protect.arrange)),
+        patch.object(protect, "arrange", _loosest(stop_level.arrange)),
     ):
         yield
 
 
 def _loosest(real: Any) -> Any:
     """Every stop that is not at the wanted level makes way, tighter ones too."""
-    from tradectl.domain.position import covers
-    from tradectl.execution.stop_level import Arrangement
 
     def arrange(position: Any, orders: Any, wanted: Any, ours: Any) -> Any:
         stops, _ = protective_stops(position, orders)
@@ -336,10 +332,7 @@ def recovery_is_skipped() -> Iterator[None]:
     """Entries go on from whatever the books say, however old."""
 
     async def no_news(bot: Any, snapshot: Any) -> Any:
-        return snapshot, state.Ingested(bot.memory.cursor)
+        return snapshot, Ingested(bot.memory.cursor)
 
     with patch.object(state, "take_in", no_news):
         yield
-
-
-__all__ = ["FAULTS", "Fault", "VenueUnreachable", "naked", "text"]

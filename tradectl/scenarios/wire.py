@@ -29,6 +29,7 @@ class Fate:
     """What becomes of one call. Times in ms."""
 
     stall_ms: int = 0  # before it leaves: the process was stopped just then
+    abandon_ms: int = TIMEOUT_MS  # the sender gives up on the answer; the request goes on
     out_ms: int = 20
     back_ms: int = 20
     fault: Fault | None = None
@@ -84,7 +85,8 @@ class Wire:
         self._machine.step(f"send {call.name} {call.subject}")
         answer: asyncio.Future[tuple[Reply | Unknown, int]] = asyncio.get_running_loop().create_future()
         self._carry(self._deliver(fate, act, answer))
-        reply, answered_ms = await answer
+        await asyncio.wait([answer], timeout=fate.abandon_ms / 1000)
+        reply, answered_ms = answer.result() if answer.done() else (Unknown("the connection broke"), 0)
         self._machine.step(f"receive {call.name} {call.subject}")
         if answered_ms:
             self._heard(answered_ms)

@@ -81,7 +81,7 @@ def apply(state: ExchangeState, op: Op) -> tuple[ExchangeState, tuple[Event, ...
     draft = Draft(state, op.at_ms)
     reply: Reply = None
     if isinstance(op, PlaceOrder):
-        reply = placing.place(draft, op.request, id_taken=op.id_taken)
+        reply = placing.place(draft, op)
     elif isinstance(op, CancelOrder):
         reply = placing.cancel(draft, op)
     elif isinstance(op, AmendOrder):

@@ -55,11 +55,15 @@ class SetServerTime:
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
     """`id_taken`: an ended order had this client id. Whoever holds the exchange says so, where ids are taken for ever:
-    the open state does not know what has ended (`host.apply_all`)."""
+    the open state does not know what has ended (`host.apply_all`).
+
+    `liquidity`: the most that a market order finds on the other side just then, base units; None: enough.
+    """
 
     request: OrderRequest
     at_ms: int  # when it reaches the exchange
     id_taken: bool = False
+    liquidity: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

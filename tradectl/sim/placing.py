@@ -16,23 +16,24 @@ from tradectl.sim.booking import affordable, execute, fillable, reserve
 from tradectl.sim.checks import expiry_fault, marketable, request_fault, tier_fault
 from tradectl.sim.draft import Draft
 from tradectl.sim.events import Accepted, RejectedOrder
-from tradectl.sim.ops import CancelOrder, VenueCancel
+from tradectl.sim.ops import CancelOrder, PlaceOrder, VenueCancel
 from tradectl.sim.pricing import taker_price, threshold
 from tradectl.sim.state import SimOrder
 
 
-def place(draft: Draft, request: OrderRequest, *, id_taken: bool) -> Confirmed | Rejected:
+def place(draft: Draft, op: PlaceOrder) -> Confirmed | Rejected:
+    request = op.request
     fault = expiry_fault(draft.server_ms, request.timestamp_ms, request.expires_ms, draft.settings.timestamp_ahead_ms)
     if fault is not None:
         return fault
-    refused = request_fault(draft, request, id_taken=id_taken)
+    refused = request_fault(draft, request, id_taken=op.id_taken)
     if refused is not None:
         return _refuse(draft, request, refused)
     quote = taker_price(
         draft.instrument(request.symbol), draft.settings, request.side, draft.prices[request.symbol].last
     )
     if request.type is OrderType.MARKET:
-        return _place_market(draft, request, quote)
+        return _place_market(draft, request, quote, op.liquidity)
     return _place_resting(draft, request, quote)
 
 
@@ -54,7 +55,9 @@ def cancel_by_venue(draft: Draft, op: VenueCancel) -> Confirmed | Rejected:
     return Confirmed(draft.end(order, OrderStatus.CANCELED, op.reason))
 
 
-def _place_market(draft: Draft, request: OrderRequest, quote: Decimal) -> Confirmed | Rejected:
+def _place_market(
+    draft: Draft, request: OrderRequest, quote: Decimal, liquidity: Decimal | None
+) -> Confirmed | Rejected:
     order = _order(draft, request)
     held = abs(draft.qty(request.symbol))
     if request.reduce_only and order.fact.qty > held:
@@ -63,7 +66,13 @@ def _place_market(draft: Draft, request: OrderRequest, quote: Decimal) -> Confir
     if fault is not None:
         return _refuse(draft, request, fault)
     _accept(draft, order)
-    fact = execute(draft, order, fillable(draft, order), quote, maker=False, reason="market")
+    qty = fillable(draft, order)
+    if liquidity is not None:
+        qty = min(qty, draft.instrument(request.symbol).floor_qty(liquidity))
+    if not qty:
+        draft.put_order(order)
+        return Confirmed(draft.end(order, OrderStatus.EXPIRED, "no_liquidity"))
+    fact = execute(draft, order, qty, quote, maker=False, reason="market")
     if fact.status.open:
         fact = draft.end(draft.orders[fact.order_id], OrderStatus.EXPIRED, "no_liquidity")
     return Confirmed(fact)

@@ -149,7 +149,8 @@ class SimVenue:
 
     async def place(self, request: OrderRequest) -> Outcome:
         def act(at_ms: int, share: float | None) -> Reply:
-            return self._host.execute(PlaceOrder(request, at_ms)).reply
+            thin = Decimal(repr(share)) * request.qty if share is not None and request.qty is not None else None
+            return self._host.execute(PlaceOrder(request, at_ms, liquidity=thin)).reply
 
         answer = await self._send("place", act, request.symbol, request.client_id)
         return answer or Unknown("the exchange did not answer the order")

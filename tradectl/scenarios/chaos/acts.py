@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +21,7 @@ from tradectl.operations.opening import StoreRef, open_store, open_venue
 from tradectl.scenarios.chaos.draw import Happening
 from tradectl.scenarios.chaos.fates import RandomFates, Weather
 from tradectl.scenarios.machine import Died, Machine, Steps
+from tradectl.scenarios.wire import Fate
 from tradectl.scenarios.world import Bot, World
 from tradectl.sim import views
 from tradectl.sim.ops import Transfer
@@ -91,10 +92,30 @@ class Acts:
             self.wall_offset_ms = one.args["offset_ms"]
             if self.bot is not None:
                 self.bot.machine.wall_offset_ms = self.wall_offset_ms
+        elif one.kind == "ambush":
+            self.weather.ambush = lambda call: self._spring(one)
         elif one.kind == "disk":
             self._set_disk(one.args["disk"])
             await asyncio.sleep(one.args["for_ms"] / 1000)
             self._set_disk("")
+
+    def _spring(self, one: Happening) -> Fate:
+        """An entry is being sent just now: it is held up, and something happens meanwhile."""
+        what = one.args["then"]
+        if what == "kill":
+            self.world.carry(self._kill_now())
+        else:
+            self.world.carry(self._operator(replace(one, kind=what, who="operator")))
+        return Fate(
+            stall_ms=one.args.get("stall_ms", 0),
+            out_ms=one.args.get("out_ms", 20),
+            abandon_ms=one.args["abandon_ms"],
+        )
+
+    async def _kill_now(self) -> None:
+        await asyncio.sleep(0.001)
+        if self.bot is not None:
+            await self.world.kill(self.bot)
 
     def _set_disk(self, disk: str) -> None:
         self.disk = disk

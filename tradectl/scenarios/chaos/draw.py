@@ -16,6 +16,7 @@ from tradectl.sim.instruments import listed
 PRICES = {"BTCUSDT": Decimal(60_000), "ETHUSDT": Decimal(3_000), "SOLUSDT": Decimal(150)}
 ACTIVE_MINUTES = 14
 SETTLE_MINUTES = 5
+AMBUSHES = ("killswitch", "killswitch", "kill", "pause")  # what is done while an entry is on its way
 OPERATORS = (
     "killswitch", "killswitch", "killswitch_flatten", "clear", "pause", "resume", "close", "close_part", "second_bot",
 )  # fmt: skip
@@ -135,6 +136,11 @@ def _happenings(dice: random.Random, symbols: list[str]) -> list[Happening]:
     for _ in range(dice.choice([0, 0, 1, 2])):
         kind = dice.choice(["locked", "full", "readonly"])
         found.append(Happening(at(), "disk", "machine", {"disk": kind, "for_ms": dice.randint(5, 60) * 1000}))
+    for _ in range(dice.choice([0, 1, 1, 2])):
+        where = dice.choice(["stall_ms", "out_ms"])  # a frozen process, or a slow network
+        args = {"then": dice.choice(AMBUSHES), where: dice.choice([300, 2_000, 4_500, 7_000, 30_000]), "override": True}
+        args["abandon_ms"] = dice.choice([50, 10_000])
+        found.append(Happening(at(), "ambush", "machine", {**args, "symbol": symbols[0]}))
     for _ in range(dice.choice([0, 0, 1])):
         found.append(Happening(at(), "outage", "venue", {"for_ms": dice.randint(5, 50) * 1000}))
     for _ in range(dice.choice([0, 0, 1, 2])):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tradectl.scenarios.wire import Fate
 from tradectl.sim.faults import (
@@ -32,6 +32,7 @@ class Weather:
     chance: float = 0.0
     lies: float = 0.0  # share of faulty reads that come back wrong instead of failing
     outage: bool = False
+    ambush: Callable[[Call], Fate] | None = None  # what waits for the next entry that is sent
     over: bool = False  # the faults have stopped
 
 
@@ -41,12 +42,13 @@ class RandomFates:
 
     dice: random.Random
     weather: Weather
-    told: Callable[[Call, Fate], None] = field(default=lambda call, fate: None)
 
     def of(self, call: Call) -> Fate:
-        fate = self._draw(call)
-        self.told(call, fate)
-        return fate
+        ambush = self.weather.ambush
+        if ambush is not None and call.name == "place" and call.subject.split(".")[2:3] == ["en"]:
+            self.weather.ambush = None
+            return ambush(call)
+        return self._draw(call)
 
     def _draw(self, call: Call) -> Fate:
         dice, weather = self.dice, self.weather
@@ -60,9 +62,11 @@ class RandomFates:
         kind = dice.random()
         if kind < 0.15:  # a frozen process, mid-send
             return Fate(stall_ms=dice.randint(500, 15_000), out_ms=out_ms, back_ms=back_ms)
-        if kind < 0.30:  # a request that takes its time
-            return Fate(out_ms=dice.randint(500, 9_000), back_ms=back_ms)
-        if kind < 0.36 and call.name == "cancel":
+        if kind < 0.25:  # a request that takes its time
+            return Fate(out_ms=dice.randint(500, 40_000), back_ms=back_ms)
+        if kind < 0.35:  # a connection that breaks while the request is on its way
+            return Fate(out_ms=dice.randint(200, 4_900), back_ms=back_ms, abandon_ms=dice.randint(20, 150))
+        if kind < 0.40 and call.name == "cancel":
             return Fate(out_ms=out_ms, back_ms=back_ms, twice=True)
         return Fate(out_ms=out_ms, back_ms=back_ms, fault=self._of_a_change(call))
 
