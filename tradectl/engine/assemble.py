@@ -14,6 +14,7 @@ from pathlib import Path
 from tradectl import logs
 from tradectl.alerts.log_sink import LogSink
 from tradectl.config.schema import Config
+from tradectl.domain.money import text
 from tradectl.domain.order import TriggerBy
 from tradectl.domain.tags import Tag
 from tradectl.engine.bot import Bot
@@ -26,7 +27,7 @@ from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor
 from tradectl.sim.embedded import open_embedded
-from tradectl.store import cycles, emergency, halt, lease, ledger, pointers, session
+from tradectl.store import cycles, emergency, halt, lease, ledger, pointers, session, settings
 from tradectl.store.database import LOCK_WAIT_MS, Database
 from tradectl.store.identity import Identity
 from tradectl.strategy.select import make
@@ -134,6 +135,8 @@ def assemble(
     for notice in ground.notices:
         _log.emit(Tag.SESSION, notice, level=30 if "gap" in notice else None)
     bot = _bot(_traded(config, ground, options), db, ground, epoch)
+    with db.transaction() as conn:
+        settings.save(conn, _settings(bot))
     running = _session(db, options, ground.clock.now_ms(), wall_ms())
     with db.read() as conn:
         first_trade = ledger.next_trade_number(conn)
@@ -302,6 +305,16 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
             taker_fee=config.sim.taker_fee,
         ),
     )
+
+
+def _settings(bot: Bot) -> dict[str, str]:
+    """What operators' commands go by where no configuration is named."""
+    return {
+        "perps.stop_loss_pct": text(bot.protection.stop_loss_pct),
+        "perps.trigger_by": bot.protection.trigger_by.value,
+        "safety.protection.unexplained": "protect" if bot.protection.unexplained else "report",
+        "strategy.sides": ",".join(sorted(side.value for side in bot.strategy.sides)),
+    }
 
 
 def _session(db: Database, options: RunOptions, venue_ms: int, now_ms: int) -> session.Session:

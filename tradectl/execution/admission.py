@@ -17,13 +17,27 @@ from tradectl.store.connection import Connection
 
 EXIT_IN_DOUBT = "exit_in_doubt"
 OCCUPIED = "occupied"
+RACED = "raced"
 _ALWAYS = (Purpose.STOP, Purpose.CANCEL, Purpose.AMEND, Purpose.CLOSE)
 
 
-def admit(conn: Connection, draft: IntentDraft, *, store: Path, epoch: int, last_resort: bool) -> None:
-    """Raises EntryRefused, saying what forbids it. epoch: the caller's lease; 0 for an operator, who needs none."""
+def admit(
+    conn: Connection, draft: IntentDraft, *, store: Path, epoch: int, last_resort: bool, seen: int | None = None
+) -> None:
+    """Raises EntryRefused, saying what forbids it. epoch: the caller's lease; 0 for an operator, who needs none.
+
+    seen, of a stop: the newest one of its symbol when the position was looked at.
+    """
     if epoch:
         lease.check(conn, epoch)
+    if seen is not None and intents.newest_stop(conn, draft.symbol) > seen:
+        raise EntryRefused(
+            f"another process is placing a stop on {draft.symbol} just now",
+            code=RACED,
+            where=draft.symbol,
+            why="it was recorded after this position was looked at",
+            hint="look again: tradectl stops list",
+        )
     if draft.purpose in _ALWAYS or last_resort:
         return
     active = latches.active(conn)

@@ -25,9 +25,10 @@ from tradectl.domain.order import Confirmed, OrderFact, Rejected, TriggerBy
 from tradectl.domain.position import Coverage, PositionFact, Protection, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
-from tradectl.errors import VenueUnreachable
+from tradectl.errors import EntryRefused, VenueUnreachable
 from tradectl.execution import naked
-from tradectl.execution.stop_level import already_passed, arrange, stop_level
+from tradectl.execution.admission import RACED
+from tradectl.execution.stop_level import already_passed, arrange, level_of
 from tradectl.execution.submit import ORDER_NOT_FOUND, Door, Submitted
 from tradectl.execution.whose import Owner, Whose, owner, purpose_of
 from tradectl.store import intents, positions
@@ -120,6 +121,7 @@ class _Pass:
         self._trades = trades
         self._doubtful = doubtful
         self._now_ms = now_ms
+        self._newest: dict[str, int] = {}  # symbol → its newest stop when it was looked at
         self.result = Protected({}, {}, {})
 
     async def one(self, seen: _Look, snapshot: Snapshot, whose: Owner) -> None:
@@ -130,6 +132,8 @@ class _Pass:
             await self._put_in_order(seen, snapshot, whose)
             return
         # What is about to be alarmed about is looked at again: an operator may have closed it since the snapshot.
+        with self._db.read() as conn:
+            self._newest[symbol] = intents.newest_stop(conn, symbol)
         look = await self._look_again(seen)
         if look is None:
             self.result.gone[symbol] = "its position was closed meanwhile"
@@ -144,17 +148,10 @@ class _Pass:
         return found if found is not None and found.side is position.side else None
 
     def _wanted(self, position: PositionFact) -> Decimal:
-        ours, trade = self._ours(position), self._trades.get(position.symbol)
-        planned = ours.stop_price if ours is not None else None
-        if planned is None and trade is not None and trade.side is position.side:
-            planned = trade.stop_price
-        return stop_level(
-            position,
-            planned,
-            self._instruments[position.symbol],
-            self._rules.stop_loss_pct,
-            from_mark=ours is None and planned is None,
-        )
+        symbol = position.symbol
+        instrument = self._instruments[symbol]
+        ours, trade = self._ours(position), self._trades.get(symbol)
+        return level_of(position, ours, trade, instrument, self._rules.stop_loss_pct).price
 
     async def _put_in_order(self, look: _Look, snapshot: Snapshot, whose: Owner) -> None:
         """A covered position of ours whose stops are too many, or looser than planned. The books must agree on it."""
@@ -249,7 +246,13 @@ class _Pass:
         drafts = stop_drafts(
             symbol, side, missing, price, self._rules.trigger_by, instrument, why, held=abs(position.qty)
         )
-        submitted = await self._place(drafts)
+        try:
+            submitted = await self._place(drafts)
+        except EntryRefused as refusal:
+            if refusal.code != RACED:
+                raise
+            self.result.waiting[symbol] = refusal.what
+            return
         if isinstance(submitted.outcome, Confirmed):
             self.result.placed[symbol] = text(price)
             planned = ours.stop_price if ours is not None else None
@@ -272,8 +275,10 @@ class _Pass:
 
     async def _place(self, drafts: Sequence[IntentDraft]) -> Submitted:
         """The stops, each one refused tried once more as a new intent: one late request ends no position."""
+        seen = self._newest.get(drafts[0].symbol, 0)
         for _ in range(STRIKES):
-            sent = await self._door.submit_slices(drafts)
+            sent = await self._door.submit_slices(drafts, seen=seen)
+            seen = sent[-1].intent.number
             if not isinstance(sent[-1].outcome, Rejected):
                 break
             drafts = drafts[len(sent) - 1 :]

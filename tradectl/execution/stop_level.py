@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tradectl.domain.instrument import Instrument
-from tradectl.domain.money import ONE, ZERO
+from tradectl.domain.ledger import OpenTrade
+from tradectl.domain.lifecycle import Managed
+from tradectl.domain.money import ONE, ZERO, percent
 from tradectl.domain.order import OrderFact
 from tradectl.domain.position import PositionFact, Side, covers, protective_stops
 
@@ -38,6 +40,37 @@ def stop_level(
     return _tightened(instrument, side, limit + (position.mark_price - limit) * LIQUIDATION_BUFFER)
 
 
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Where a position's stop belongs, and what says so."""
+
+    price: Decimal
+    source: str
+
+
+def level_of(
+    position: PositionFact,
+    ours: Managed | None,
+    trade: OpenTrade | None,
+    instrument: Instrument,
+    stop_loss_pct: Decimal,
+) -> Level:
+    """The stored stop, else the entry's plan, else the configured distance: from the entry of a position of ours, from
+    the mark of one that nobody can explain (an old entry says nothing about what can be lost from now on)."""
+    planned, source = None, ""
+    if ours is not None and ours.side is position.side and ours.stop_price is not None:
+        planned, source = ours.stop_price, "the stored stop"
+    elif trade is not None and trade.side is position.side and trade.stop_price is not None:
+        planned, source = trade.stop_price, "the entry's plan"
+    from_mark = planned is None and ours is None
+    price = stop_level(position, planned, instrument, stop_loss_pct, from_mark=from_mark)
+    if not source:
+        source = f"{percent(stop_loss_pct)} from the {'mark' if from_mark else 'entry'}"
+    elif price != planned:
+        source += ", moved inside liquidation"
+    return Level(price, source)
+
+
 def stop_price(instrument: Instrument, side: Side, entry_price: Decimal, stop_loss_pct: Decimal) -> Decimal:
     """The configured distance from entry, rounded to the smaller loss: a long's stop up, a short's down."""
     return _tightened(instrument, side, entry_price * (ONE - side.sign * stop_loss_pct))
@@ -65,11 +98,17 @@ class Arrangement:
 
 
 def arrange(
-    position: PositionFact, orders: Iterable[OrderFact], wanted: Decimal | None, ours: Callable[[OrderFact], bool]
+    position: PositionFact,
+    orders: Iterable[OrderFact],
+    wanted: Decimal | None,
+    ours: Callable[[OrderFact], bool],
+    *,
+    exactly: bool = False,
 ) -> Arrangement:
     """Stops of ours at `wanted` or tighter, exactly as many as others' stops leave uncovered (promise 5).
 
-    wanted None: any level that covers will do. Others' stops count, and are never cancelled (promise 6).
+    wanted None: any level that covers will do. exactly: tighter ones make way too, on an operator's word. Others' stops
+    count, and are never cancelled (promise 6).
     """
     stops, _ = protective_stops(position, orders)
     mine = sorted((order for order in stops if ours(order)), key=lambda order: _looseness(position, order))
@@ -78,7 +117,8 @@ def arrange(
     kept: list[OrderFact] = []
     total = ZERO
     for order in mine:
-        tight = wanted is None or (_trigger(order) - wanted) * position.side.sign >= 0
+        gain = ZERO if wanted is None else (_trigger(order) - wanted) * position.side.sign
+        tight = gain == 0 if exactly else gain >= 0
         if tight and total + covers(order, position) <= needed:
             kept.append(order)
             total += covers(order, position)

@@ -83,10 +83,12 @@ class Door:
         # Symbol → when its last request expires, while its outcome has not been written: the store failed on the way.
         self.unsettled: dict[str, int] = {}
 
-    async def submit(self, draft: IntentDraft, *, last_resort: bool = False) -> Submitted:
+    async def submit(self, draft: IntentDraft, *, last_resort: bool = False, seen: int | None = None) -> Submitted:
         """Records, sends, and records the outcome.
 
         `last_resort` marks the bot's own closing of a position that cannot be protected, permitted in every state.
+        `seen`, of a stop: the newest stop of its symbol when the position was looked at. Where somebody has recorded
+        another since, this one is refused: two who cover a position at the same moment do not both place.
         Raises EntryRefused (nothing was recorded), StoreBusy or StoreUnwritable (nothing was sent).
         """
         if draft.purpose not in _AT_ONCE and not last_resort:
@@ -95,7 +97,7 @@ class Door:
             await self._turn()
         created_ms = self._clock.now_ms()
         with self._db.transaction() as conn:
-            admit(conn, draft, store=self._db.path, epoch=self._epoch, last_resort=last_resort)
+            admit(conn, draft, store=self._db.path, epoch=self._epoch, last_resort=last_resort, seen=seen)
             intent = intents.record(
                 conn,
                 draft,
@@ -134,13 +136,16 @@ class Door:
         """The venue's picture now, for who is about to act on an older one. Raises VenueUnreachable."""
         return await self._venue.snapshot()
 
-    async def submit_slices(self, drafts: Sequence[IntentDraft], *, last_resort: bool = False) -> tuple[Submitted, ...]:
+    async def submit_slices(
+        self, drafts: Sequence[IntentDraft], *, last_resort: bool = False, seen: int | None = None
+    ) -> tuple[Submitted, ...]:
         """The slices of one exit or stop, one after another; the first that is not confirmed ends it. Never empty."""
         sent: list[Submitted] = []
         for draft in drafts:
-            sent.append(await self.submit(draft, last_resort=last_resort))
+            sent.append(await self.submit(draft, last_resort=last_resort, seen=seen))
             if not sent[-1].confirmed:
                 break
+            seen = sent[-1].intent.number if seen is not None else None
         return tuple(sent)
 
     async def prepare_symbol(self, symbol: str, leverage: Decimal, margin_mode: str) -> Rejected | Unknown | None:

@@ -19,7 +19,7 @@ from tradectl.domain.order import Confirmed, OrderFact, OrderRequest, Outcome, R
 from tradectl.domain.ports import Clock, Venue
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
-from tradectl.errors import StoreBusy, StoreRefused, StoreUnwritable, VenueUnreachable
+from tradectl.errors import EntryRefused, StoreBusy, StoreRefused, StoreUnwritable, VenueUnreachable
 from tradectl.execution.submit import ORDER_NOT_FOUND, Door
 from tradectl.store import emergency
 
@@ -167,11 +167,25 @@ class Hands:
             return await self._through_emergency(draft)
         return await self._through_store(draft)
 
-    async def _through_store(self, draft: IntentDraft) -> Sent | None:
+    async def stop(self, draft: IntentDraft, *, seen: int) -> Sent | None:
+        """One protective stop; None as in `close`. `seen`: the symbol's newest stop when its position was looked at.
+
+        What another process is placing just now is not placed a second time: that is in the answer.
+        """
+        if self._door is None:
+            return await self._through_emergency(draft)
+        try:
+            return await self._through_store(draft, seen=seen)
+        except EntryRefused as refusal:
+            return Sent(None, refusal.what, "")
+
+    async def _through_store(self, draft: IntentDraft, *, seen: int | None = None) -> Sent | None:
         if self._door is None:
             return None
         try:
-            submitted = await self._door.submit(draft)
+            submitted = await self._door.submit(draft, seen=seen)
+        except EntryRefused:
+            raise
         except (StoreBusy, StoreRefused) as error:
             self._door = None  # each further try would wait for the lock again
             self.store_trouble = error.what

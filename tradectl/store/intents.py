@@ -201,6 +201,14 @@ def states(conn: sqlite3.Connection, client_ids: Sequence[str]) -> dict[str, Int
     return {client_id: IntentState(state) for client_id, state in rows.fetchall()}
 
 
+def newest_stop(conn: sqlite3.Connection, symbol: str) -> int:
+    """The number of the symbol's newest stop; 0 before the first."""
+    row = conn.execute(
+        "SELECT max(number) FROM intents WHERE symbol = ? AND purpose = 'stop' AND number > 0", (symbol,)
+    ).fetchone()
+    return int(row[0] or 0)
+
+
 def last_order_ms(conn: sqlite3.Connection, symbol: str) -> int | None:
     """When the symbol's last order was decided, cancels apart; venue's clock."""
     row = conn.execute(

@@ -1,0 +1,193 @@
+"""`tradectl reconcile`: venue against books, what differs, and what is to be done about it; the bot's own code.
+
+The plan that was shown is the plan that is carried out: before anything is done the world is read again, and where
+positions, orders or books have moved since, it is refused (their fingerprint differs).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tradectl.domain.finding import Severity
+from tradectl.errors import ExitCode, Refused, UsageError
+from tradectl.execution.reconcile import Plan
+from tradectl.execution.reconcile_apply import Done, Reconciler
+from tradectl.execution.reconcile_read import find
+from tradectl.execution.resolve import adopt_doubt, resolve
+from tradectl.execution.submit import Door
+from tradectl.operations.killswitch_record import emptied
+from tradectl.operations.killswitch_venue import Books
+from tradectl.operations.opening import Desk, wall_ms
+from tradectl.operations.stop_rules import StopRules
+from tradectl.store import emergency, journal
+from tradectl.store.identity import Identity
+
+SCHEMA = "tradectl/reconcile-plan/1"
+_CODES = {
+    Severity.AGREES: ExitCode.OK,
+    Severity.DRIFT: ExitCode.DRIFT,
+    Severity.PERSON: ExitCode.REFUSED,
+    Severity.UNREADABLE: ExitCode.BUSY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """`adopt`: symbols in which an operator takes the venue's picture over the books."""
+
+    identity: Identity
+    path: Path
+    plan: Plan
+    adopt: frozenset[str]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return _CODES[self.plan.severity]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """`after` is a fresh plan, of the world as it is now: its severity is what is left."""
+
+    before: Reconciliation
+    done: tuple[Done, ...]
+    after: Reconciliation
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> ExitCode:
+        if any(one.failed for one in self.done) and self.after.exit_code is ExitCode.OK:
+            return ExitCode.DRIFT
+        return self.after.exit_code
+
+
+async def plan(books: Books, desk: Desk, rules: StopRules, adopt: frozenset[str]) -> Reconciliation:
+    """Reads both sides; changes nothing. Raises VenueUnreachable, StoreBusy and its kin."""
+    db = books.db
+    assert db is not None, "reconciliation needs the store"
+    found = await find(db, desk.venue, sides=rules.sides, adopt=adopt, report_only=not rules.protection.unexplained)
+    unknown = sorted(adopt - {one.symbol for one in found.findings})
+    if unknown:
+        raise UsageError(
+            f"there is nothing to adopt in {', '.join(unknown)}",
+            why="neither the venue nor the books hold it",
+            hint="tradectl reconcile lists what differs",
+        )
+    return Reconciliation(db.identity, books.path, found, adopt)
+
+
+async def apply(
+    books: Books, desk: Desk, rules: StopRules, shown: Reconciliation, *, reason: str, actor: str
+) -> Applied:
+    """Carries out what was shown, and reads both sides again. Raises Refused when the world has moved since."""
+    db = books.db
+    assert db is not None
+    now = await plan(books, desk, rules, shown.adopt)
+    _same_world(shown, now)
+    if not books.bot_alive(wall_ms()):
+        # Nobody else will ask what became of a dead bot's orders.
+        adopt_doubt(db, desk.clock, reason="left in doubt by a bot that is gone")
+        await resolve(db, desk.venue, desk.clock, max_skew_ms=rules.protection.max_skew_ms, actor=actor)
+        now = await plan(books, desk, rules, shown.adopt)
+    window_ms = books.windows().recv_window_ms
+    door = Door(db, desk.venue, desk.clock, epoch=0, actor=actor, recv_window_ms=window_ms)
+    instruments = await desk.venue.instruments()
+    hands = Reconciler(db, desk.venue, desk.clock, door, instruments, rules.protection, actor=actor)
+    done = await hands.apply(now.plan)
+    with db.transaction() as conn:
+        absorbed = emergency.absorb(conn, books.path, at_ms=wall_ms())
+        journal.append(
+            conn,
+            at_ms=wall_ms(),
+            kind="operator",
+            actor=actor,
+            subject="reconcile",
+            body={
+                "reason": reason,
+                "adopt": sorted(shown.adopt),
+                "before": [f"{one.kind.value} {one.symbol}: {one.evidence}" for one in shown.plan.findings
+                           if one.severity is not Severity.AGREES][:40],
+                "done": [f"{one.action.kind.value} {one.action.scope}: {one.sentence}" for one in done][:40],
+            },
+        )  # fmt: skip
+    notes = emptied(books.path, absorbed)
+    after = await plan(books, desk, rules, frozenset())
+    return Applied(shown, done, after, notes)
+
+
+def _same_world(shown: Reconciliation, now: Reconciliation) -> None:
+    if shown.plan.fingerprint != now.plan.fingerprint:
+        raise Refused(
+            "the world has moved since this plan was made: nothing was done",
+            where=str(now.path),
+            why="positions, orders or books are not what they were then",
+            hint="look again: tradectl reconcile",
+        )
+
+
+def save(shown: Reconciliation, file: Path) -> None:
+    """Writes the plan to a file that `load` takes. Raises Refused when it cannot be written."""
+    body = {
+        "schema": SCHEMA,
+        "account": shown.identity.account,
+        "venue": shown.identity.venue,
+        "environment": shown.identity.environment,
+        "store": str(shown.path),
+        "at_ms": shown.plan.at_ms,
+        "fingerprint": shown.plan.fingerprint,
+        "adopt": sorted(shown.adopt),
+        "findings": [
+            [one.kind.value, one.symbol, one.evidence, one.automatic, one.person] for one in shown.plan.findings
+        ],
+    }
+    try:
+        file.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise Refused("the plan could not be saved", where=str(file), why=str(error.strerror)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A plan from a file: which world it is of, and what it adopts."""
+
+    fingerprint: str
+    adopt: frozenset[str]
+
+
+def load(file: Path, identity: Identity) -> Saved:
+    """Raises UsageError for a file that is no plan, Refused for one of another account."""
+    try:
+        body: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if body["schema"] != SCHEMA:
+            raise KeyError("schema")
+        whose = (body["account"], body["venue"], body["environment"])
+        saved = Saved(str(body["fingerprint"]), frozenset(str(symbol) for symbol in body["adopt"]))
+    except OSError as error:
+        raise UsageError("the plan cannot be read", where=str(file), why=str(error.strerror)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            "that file is not a plan of tradectl reconcile", where=str(file), hint="tradectl reconcile --save FILE"
+        ) from error
+    if whose != (identity.account, identity.venue, identity.environment):
+        raise Refused(
+            f"the plan is of {' · '.join(whose)}, the store of {identity}",
+            where=str(file),
+            hint="name the plan's own store with --state",
+        )
+    return saved
+
+
+def of_saved(saved: Saved, now: Reconciliation) -> Reconciliation:
+    """The world as it is, if it is still the one that the saved plan was made of. Raises Refused."""
+    if saved.fingerprint != now.plan.fingerprint:
+        raise Refused(
+            "the world has moved since this plan was saved: nothing was done",
+            where=str(now.path),
+            why="positions, orders or books are not what they were then",
+            hint="make a new one: tradectl reconcile --save FILE",
+        )
+    return now

@@ -1,0 +1,67 @@
+"""The rules by which an operator's command protects: the configuration's that was named, else the last run's, else the
+defaults. A command never needs a configuration to place a stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from tradectl.domain.money import dec, text
+from tradectl.domain.order import TriggerBy
+from tradectl.domain.position import Side
+from tradectl.errors import Busy, StoreRefused
+from tradectl.execution.protect import ProtectionRules
+from tradectl.operations.killswitch_venue import Books
+from tradectl.store import settings
+
+
+@dataclass(frozen=True, slots=True)
+class StopRules:
+    """`source`: where they come from, in words."""
+
+    protection: ProtectionRules
+    sides: frozenset[Side]
+    source: str
+
+
+def stop_rules(books: Books, config: tuple[Path, ...]) -> StopRules:
+    """Raises ConfigError for a configuration that was named and cannot be used."""
+    values, source = _configured(config) if config else _stored(books)
+    windows = books.windows()
+    return StopRules(
+        ProtectionRules(
+            dec(values["perps.stop_loss_pct"]),
+            TriggerBy(values["perps.trigger_by"]),
+            books.identity().store_tag,
+            windows.max_skew_ms,
+            unexplained=values["safety.protection.unexplained"] == "protect",
+        ),
+        frozenset(Side(name) for name in values["strategy.sides"].split(",") if name) or frozenset(Side),
+        source,
+    )
+
+
+def _stored(books: Books) -> tuple[dict[str, str], str]:
+    known: dict[str, str] = {}
+    if books.db is not None:
+        try:
+            with books.db.read() as conn:
+                known = settings.load(conn)
+        except (Busy, StoreRefused) as error:
+            books.trouble = error.what
+    defaults, _ = _configured(())
+    return {**defaults, **known}, "the last run's configuration" if known else "the built-in defaults"
+
+
+def _configured(config: tuple[Path, ...]) -> tuple[dict[str, str], str]:
+    from tradectl.config.load import load
+
+    loaded = load(config).config
+    values = {
+        "perps.stop_loss_pct": text(Decimal(loaded.perps.stop_loss_pct)),
+        "perps.trigger_by": loaded.perps.trigger_by,
+        "safety.protection.unexplained": loaded.safety.protection.unexplained,
+        "strategy.sides": "",
+    }
+    return values, "the configuration"
