@@ -6,7 +6,7 @@ from tradectl.cli.render import Cell, Screen
 from tradectl.domain.money import amount, percent, text
 from tradectl.domain.position import Protection
 from tradectl.operations.killswitch_check import close_command
-from tradectl.operations.positions_close import Closed, ClosePlan
+from tradectl.operations.position_exit import Closed, ClosePlan
 from tradectl.operations.positions_list import PositionLine, Positions
 from tradectl.operations.times import span, when
 
