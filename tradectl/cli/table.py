@@ -50,8 +50,8 @@ MEANT: dict[str, tuple[str, ...]] = {
     "kill": ("killswitch activate",),
     "panic": ("killswitch activate",),
     "activate": ("killswitch activate",),
-    "flatten": ("killswitch activate --flatten", "positions close"),
-    "exit": ("positions close",),
+    "exit": ("positions close", "flatten"),
+    "close": ("positions close", "flatten"),
     "status": ("state show", "killswitch status"),
     "start": ("run", "resume"),
     "log": ("events",),
@@ -77,6 +77,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "killswitch activate": ("killswitch:activate", "Fence all entries first, then cancel what could still open."),
     "killswitch status": ("killswitch:status", "Is it set, by whom, why, and does the venue agree?"),
     "killswitch clear": ("killswitch:clear", "Let entries go again, once its cause is gone."),
+    "flatten": ("flatten:flatten", "Close every position, reduce-only: one plan, one question."),
     "pause": ("pause:pause", "No new entries; positions stay managed and protected."),
     "resume": ("pause:resume", "End a pause."),
 }

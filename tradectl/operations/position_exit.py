@@ -14,6 +14,7 @@ from tradectl.domain.fill import Fill
 from tradectl.domain.instrument import Instrument
 from tradectl.domain.ledger import OpenTrade, book_fill
 from tradectl.domain.money import ONE, ZERO, divide, text
+from tradectl.domain.order import OrderFact
 from tradectl.domain.position import Lot, PositionFact
 from tradectl.domain.snapshot import Snapshot
 from tradectl.errors import Busy, ExitCode, Refused, StoreRefused, VenueUnreachable
@@ -43,9 +44,18 @@ class ClosePlan:
     event_seq: int
     max_market_qty: Decimal
     trade: OpenTrade | None
-    after: tuple[str, ...]  # what happens to its stops and targets, one sentence each
+    own: tuple[OrderFact, ...]  # its stops and targets that are ours or attached: they go once it is gone
+    others: tuple[OrderFact, ...]  # reducing orders on its symbol that are not ours: left to the venue (promise 6)
     warnings: tuple[str, ...]
     currency: str
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """What happens to its stops and targets, one sentence each."""
+        if self.leave_qty:
+            return tuple(f"{describe(order)} stays" for order in (*self.own, *self.others))
+        gone = [f"{describe(order)} is cancelled once the position is gone" for order in self.own]
+        return (*gone, *(f"{describe(order)} is not ours: we leave it to the venue" for order in self.others))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,7 @@ def plan(
             hint="close a larger share, or all of it",
         )
     leave = held - close_qty
+    own, others = left_behind(snapshot, name, books.identity().store_tag)
     trades = positions_list.open_trades(books)
     trade = None if trades is None else trades.get(name)
     warnings = [] if trades is not None else [f"the books cannot be read: {books.trouble}"]
@@ -122,7 +133,8 @@ def plan(
         event_seq=snapshot.event_seq,
         max_market_qty=instrument.max_market_qty,
         trade=trade,
-        after=tuple(_after(snapshot, name, leave, books.identity().store_tag)),
+        own=tuple(own),
+        others=tuple(others),
         warnings=tuple(warnings),
         currency=snapshot.account.currency,
     )
@@ -234,14 +246,6 @@ def _result_of(planned: ClosePlan, fills: list[Fill]) -> tuple[Decimal, Decimal]
         realised += booked.realised
         trade = booked.open
     return realised, sum((fill.fee for fill in fills), ZERO)
-
-
-def _after(snapshot: Snapshot, symbol: str, leave: Decimal, store_tag: str) -> list[str]:
-    ours, others = left_behind(snapshot, symbol, store_tag)
-    if leave:
-        return [f"{describe(order)} stays" for order in (*ours, *others)]
-    said = [f"{describe(order)} is cancelled once the position is gone" for order in ours]
-    return said + [f"{describe(order)} is not ours: we leave it to the venue" for order in others]
 
 
 def _warnings(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from tradectl.cli.figures import counted, money, price
 from tradectl.cli.render import Cell, Screen
 from tradectl.domain.money import amount, percent, text
 from tradectl.domain.position import Protection
@@ -106,13 +109,8 @@ def closed(screen: Screen, done: Closed) -> None:
         screen.text(f"NOT CLOSED: {line.symbol} {text(left)} left of {text(line.qty)}", "bad")
         screen.text(f"  {done.reduced.problem}", "bad")
     if done.fills:
-        currency = done.plan.currency
-        count = "1 fill" if done.fills == 1 else f"{done.fills} fills"
-        average = text(done.average_price) if done.average_price is not None else "-"
-        screen.text(
-            f"{count} at {average}: P&L {amount(done.realised, currency)} "
-            f"− fees {amount(done.fees, currency)} = {amount(done.net, currency)}"
-        )
+        at = f"{counted(done.fills, 'fill')} at {price(done.average_price)}"
+        screen.text(f"{at}: {result(done.realised, done.fees, done.plan.currency)}")
     for one in done.cancelled:
         screen.text(f"{one.result}: {one.order.order_id} ({one.why})")
     if done.recorded_in != "store":
@@ -121,6 +119,12 @@ def closed(screen: Screen, done: Closed) -> None:
         screen.text(f"left to do: {sentence}", "bad")
     for sentence in done.notes:
         screen.text(sentence, "warn")
+
+
+def result(realised: Decimal, fees: Decimal, currency: str) -> str:
+    """'P&L −0.48, fees 0.98, net −1.46 USDT'."""
+    net = money(realised - fees, currency, sign=True)
+    return f"P&L {money(realised, sign=True)}, fees {money(fees)}, net {net}"
 
 
 def closed_body(done: Closed) -> dict[str, object]:
