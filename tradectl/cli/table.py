@@ -40,6 +40,7 @@ GROUPS: dict[str, str] = {
     "config": "The configuration: what is in force, and where it comes from.",
     "state": "The store: what is latched, what is open, what is left of each limit.",
     "positions": "Open positions, what protects them, and the way out of one.",
+    "orders": "Orders at the venue beside our own intents, and the end of one.",
     "killswitch": "Stop it now, look at it, and let it go again.",
 }
 
@@ -74,6 +75,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "trades": ("trades:trades", "Closed trades with fees and funding."),
     "positions list": ("positions:list_positions", "What is open, and how much of it each stop covers."),
     "positions close": ("positions:close", "Close a position, reduce-only, after showing the plan."),
+    "orders list": ("orders:list_orders", "Every open order, what it is and whose; and what is in doubt."),
     "killswitch activate": ("killswitch:activate", "Fence all entries first, then cancel what could still open."),
     "killswitch status": ("killswitch:status", "Is it set, by whom, why, and does the venue agree?"),
     "killswitch clear": ("killswitch:clear", "Let entries go again, once its cause is gone."),
