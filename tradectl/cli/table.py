@@ -76,6 +76,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "positions list": ("positions:list_positions", "What is open, and how much of it each stop covers."),
     "positions close": ("positions:close", "Close a position, reduce-only, after showing the plan."),
     "orders list": ("orders:list_orders", "Every open order, what it is and whose; and what is in doubt."),
+    "orders cancel": ("orders:cancel", "Cancel one order, after showing what it is and what that means."),
     "killswitch activate": ("killswitch:activate", "Fence all entries first, then cancel what could still open."),
     "killswitch status": ("killswitch:status", "Is it set, by whom, why, and does the venue agree?"),
     "killswitch clear": ("killswitch:clear", "Let entries go again, once its cause is gone."),

@@ -198,10 +198,10 @@ def standing(order: OrderFact) -> str:
     if order.status.open:
         filled = f", {text(order.filled_qty)} of {text(order.qty)} filled" if order.filled_qty else ""
         return f"{order.order_id} is open{filled}"
-    how = order.status.value.replace("_", " ")
+    how = order.status.value.replace("canceled", "cancelled").replace("_", " ")
     at = f" {text(order.filled_qty)} at {text(order.average_price)}" if order.average_price is not None else ""
     before = f" after{at} had filled" if at and how != "filled" else at
-    why = f" ({order.reason})" if order.reason and order.reason.replace("_", " ") != how else ""
+    why = f" ({order.reason.replace('_', ' ')})" if order.reason not in ("", order.status.value) else ""
     return f"{order.order_id} was {how}{before}{why}, {when(order.updated_ms)}"
 
 

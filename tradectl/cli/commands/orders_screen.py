@@ -70,7 +70,7 @@ def _wide(line: OrderLine) -> tuple[object, ...]:
         line.price,
         line.trigger_price,
         span(line.age_ms),
-        Cell(_whose(line), _TONES.get(line.whose, "")),
+        Cell(whose(line), _TONES.get(line.whose, "")),
         line.client_id,
     )
 
@@ -86,11 +86,11 @@ def _narrow(line: OrderLine) -> tuple[object, ...]:
         f"{size}{filled}",
         price(line.trigger_price if line.trigger_price is not None else line.price),
         span(line.age_ms),
-        Cell(_whose(line), _TONES.get(line.whose, "")),
+        Cell(whose(line), _TONES.get(line.whose, "")),
     )
 
 
-def _whose(line: OrderLine) -> str:
+def whose(line: OrderLine) -> str:
     if line.whose is Whose.OURS:
         return f"ours: #{line.intent} {line.purpose}, {line.state or 'not in the store'}"
     if line.whose is Whose.ATTACHED:
