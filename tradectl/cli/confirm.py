@@ -46,8 +46,8 @@ def _ask(inv: Invocation, prompt: str) -> str:
             hint="look at the plan, then repeat the command with --yes",
         )
     inv.stdout.flush()
-    print(prompt, end="", file=inv.stderr, flush=True)
     with _interruptible():
+        print(prompt, end="", file=inv.stderr, flush=True)
         return inv.stdin.readline().strip()
 
 

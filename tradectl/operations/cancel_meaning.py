@@ -10,7 +10,7 @@ from tradectl.domain.money import text
 from tradectl.domain.order import OrderFact
 from tradectl.domain.position import coverage
 from tradectl.domain.snapshot import Snapshot
-from tradectl.operations.order_owners import ENTRY, TAKE_PROFIT, OrderLine, Whose
+from tradectl.operations.order_owners import ATTACHED, ENTRY, FOREIGN, OTHER_STORE, TAKE_PROFIT, OrderLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,12 @@ def meaning(
         yield f"{text(order.filled_qty)} of it has filled already, and that stays"
     if line.what == ENTRY and bot_alive:
         yield "the bot may decide upon another entry: tradectl pause keeps it from that"
-    if line.whose is Whose.ATTACHED:
+    if line.whose == ATTACHED:
         yield f"it is attached {line.note}; only this one order is cancelled"
-    elif line.whose is Whose.OTHER_STORE:
+    elif line.whose == OTHER_STORE:
         yield f"{line.note}: a second bot may run on this account, and place it again"
-    elif line.whose is Whose.FOREIGN:
-        yield "it is not ours: whoever placed it is not told, and may place it again"
+    elif line.whose == FOREIGN:
+        named = f" ({line.note})" if line.note else ""
+        yield f"it is not ours{named}: whoever placed it is not told, and may place it again"
     elif line.note:
         yield line.note

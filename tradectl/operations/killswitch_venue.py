@@ -7,12 +7,13 @@ beside the store.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tradectl.domain.intent import Intent, Purpose
 from tradectl.errors import Busy, StoreBusy, StoreDamaged, StoreRefused, StoreUnwritable, VenueUnreachable
 from tradectl.execution.drain import Windows
+from tradectl.execution.observe import Evident, Known, StoreEvidence
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor, Hands
 from tradectl.operations.opening import SIM, Desk, StoreRef, exchange_file, open_store
@@ -138,6 +139,19 @@ def _defaults() -> Windows:
 
     knobs = VenueKnobs()
     return Windows(knobs.recv_window_ms, knobs.max_clock_skew_ms)
+
+
+def believed(books: Books, desk: Desk) -> Desk:
+    """The same desk, with pictures that were held against themselves, against the one before and against the orders
+    that the store knows to stand: an empty or cut list never reads as 'none' (promise 4)."""
+    return Desk(Evident(desk.venue, _Standing(books.db)), desk.clock)
+
+
+class _Standing(StoreEvidence):
+    """What stands by the store; how far its books have come keeps no operator from looking or getting out."""
+
+    def known(self, *, last_picture: bool) -> Known:
+        return replace(super().known(last_picture=last_picture), booked_seq=0)
 
 
 def hands(books: Books, desk: Desk, *, actor: str) -> Hands:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import cast
 
@@ -17,28 +16,25 @@ from tradectl.domain.intent import ClientId, Intent, IntentState, Purpose
 from tradectl.domain.order import OrderFact
 from tradectl.errors import Busy, StoreRefused
 from tradectl.execution.sweep import EMERGENCY_KIND
+from tradectl.execution.whose import Owner, Whose
 from tradectl.operations.killswitch_venue import Books
 from tradectl.store import emergency, intents, journal, ledger
 from tradectl.store.connection import Connection
 
+OURS, ATTACHED, OTHER_STORE, FOREIGN = (
+    Whose.OURS.value,
+    Whose.ATTACHED.value,  # to an order of ours, which `note` names
+    Whose.OTHER_STORE.value,  # a second bot may run on the account
+    Whose.FOREIGN.value,
+)
+STRAY = "stray"  # our tag, and no intent that explains it
+UNTOLD = "untold"  # our prefix, and the store that would say whose cannot be read
+STRANGE = (STRAY, OTHER_STORE)
 PROTECTIVE = "protective stop"
 TAKE_PROFIT = "take-profit"
 ENTRY = "entry"
 _PAGE_ROWS = 1_000
 _NEVER_STOOD = (IntentState.REJECTED, IntentState.NOT_PLACED)
-
-
-class Whose(StrEnum):
-    OURS = "ours"
-    ATTACHED = "attached"  # a child of another order, which `note` names
-    OTHER_STORE = "other store"  # our prefix, another store's tag: a second bot may run on the account
-    FOREIGN = "foreign"
-    STRAY = "stray"  # our tag, and no intent that explains it
-    UNTOLD = "untold"  # our prefix, and the store that would say whose cannot be read
-
-    @property
-    def strange(self) -> bool:
-        return self in (Whose.OTHER_STORE, Whose.STRAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ class OrderLine:
     close_position: bool
     created_ms: int
     age_ms: int
-    whose: Whose
+    whose: str
     intent: int | None
     purpose: str | None
     state: str | None
@@ -75,14 +71,22 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the store knows of some orders. `trouble`: why it could not be asked; '' when it could."""
+    """What the store knows of some orders. `trouble`: why it could not be asked; '' when it could.
+
+    placed:  intents by the client id of an order that is open, or by the venue's id of one that others are attached to
+    filled:  {order id: client id} of such parents, as their fills tell it
+    beside:  client ids that the emergency journal accounts for
+    """
 
     store_tag: str
-    by_client_id: Mapping[str, Intent] = field(default_factory=dict)
-    by_order_id: Mapping[str, Intent] = field(default_factory=dict)  # of parents
-    parents: Mapping[str, str | None] = field(default_factory=dict)  # {order id: client id} of the fills
-    beside: frozenset[str] = frozenset()  # client ids that the emergency journal accounts for
+    placed: Mapping[str, Intent] = field(default_factory=dict)
+    filled: Mapping[str, str | None] = field(default_factory=dict)
+    beside: frozenset[str] = frozenset()
     trouble: str = ""
+
+    @property
+    def owner(self) -> Owner:
+        return Owner(self.store_tag, frozenset(self.placed))
 
 
 def look_up(books: Books, orders: Iterable[OrderFact]) -> Known:
@@ -92,31 +96,30 @@ def look_up(books: Books, orders: Iterable[OrderFact]) -> Known:
     if books.db is None:
         return Known(tag, beside=beside, trouble=books.trouble or "the store could not be opened")
     listed = tuple(orders)
+    placed: dict[str, Intent] = {}
+    filled: dict[str, str | None] = {}
     try:
         with books.db.read() as conn:
-            mine = {one.client_id: intents.by_client_id(conn, one.client_id) for one in listed if one.client_id}
-            parents = {(one.parent_id, one.symbol) for one in listed if one.parent_id}
-            by_order = {one: intents.by_order_id(conn, one, symbol) for one, symbol in parents}
-            filled = {one: ledger.order_of_fill(conn, one, symbol) for one, symbol in parents}
-            if any(found is None and _tag(client_id) == tag for client_id, found in mine.items()):
+            for order in listed:
+                if order.client_id and (intent := intents.by_client_id(conn, order.client_id)):
+                    placed[order.client_id] = intent
+                if order.parent_id and (intent := intents.by_order_id(conn, order.parent_id)):
+                    placed[order.parent_id] = intent
+                elif order.parent_id and (fill := ledger.order_of_fill(conn, order.parent_id, order.symbol)):
+                    filled[order.parent_id] = fill[1]
+            if any(order.client_id not in placed and _tag(order.client_id) == tag for order in listed):
                 beside |= _imported(conn)
     except (Busy, StoreRefused) as error:
         books.trouble = error.what
         return Known(tag, beside=beside, trouble=error.what)
-    return Known(
-        tag,
-        {client_id: found for client_id, found in mine.items() if found is not None},
-        {order_id: found for order_id, found in by_order.items() if found is not None},
-        {order_id: found[1] for order_id, found in filled.items() if found is not None},
-        beside,
-    )
+    return Known(tag, placed, filled, beside)
 
 
 def line(order: OrderFact, known: Known, orders: Iterable[OrderFact], now_ms: int) -> OrderLine:
     """`orders`: the open ones, among which a parent may be."""
-    intent = known.by_client_id.get(order.client_id or "")
+    intent = known.placed.get(order.client_id or "")
     whose, tag, note = _whose(order, intent, known, orders)
-    named = ClientId.parse(order.client_id) if whose is Whose.OURS else None  # the id says it where the store cannot
+    named = ClientId.parse(order.client_id) if whose == OURS else None  # the id says it where the store cannot
     return OrderLine(
         order_id=order.order_id,
         client_id=order.client_id,
@@ -155,43 +158,47 @@ def what(order: OrderFact, purpose: Purpose | None) -> str:
 
 def _whose(
     order: OrderFact, intent: Intent | None, known: Known, orders: Iterable[OrderFact]
-) -> tuple[Whose, str | None, str]:
-    if order.parent_id is not None:
-        return _of_parent(order.parent_id, known, orders)
+) -> tuple[str, str | None, str]:
+    """(whose, store tag, note)"""
     parsed = ClientId.parse(order.client_id)
     if parsed is None:
-        return Whose.FOREIGN, None, ""
+        return (FOREIGN, None, "") if order.parent_id is None else _of_parent(order, order.parent_id, known, orders)
+    tag = parsed.store_tag
     if not known.store_tag:
-        return Whose.UNTOLD, parsed.store_tag, "a tradectl bot's; which one's cannot be told without the store"
-    if parsed.store_tag != known.store_tag:
-        return Whose.OTHER_STORE, parsed.store_tag, f"it carries the tag of another store, {parsed.store_tag}"
+        return UNTOLD, tag, "a tradectl bot's; which one's cannot be told without the store"
+    if known.owner.of(order) is Whose.OTHER_STORE:
+        return OTHER_STORE, tag, f"it carries the tag of another store, {tag}"
+    if intent is not None and intent.state in _NEVER_STOOD:
+        return STRAY, tag, f"the store says {intent.state.value.replace('_', ' ')}: {intent.detail}"
     if intent is not None:
-        if intent.state in _NEVER_STOOD:
-            return Whose.STRAY, parsed.store_tag, f"the store says {intent.state.value}: {intent.detail}"
-        return Whose.OURS, parsed.store_tag, ""
+        return OURS, tag, ""
     if order.client_id in known.beside:
-        return Whose.OURS, parsed.store_tag, "placed while the store could not be written (emergency journal)"
+        return OURS, tag, "placed while the store could not be written (emergency journal)"
     if known.trouble:
-        return Whose.OURS, parsed.store_tag, "its intent cannot be read now"
-    return Whose.STRAY, parsed.store_tag, f"it carries our tag, but this store has no intent {parsed.number}"
+        return OURS, tag, "its intent cannot be read now"
+    return STRAY, tag, f"it carries our tag, but this store has no intent {parsed.number}"
 
 
-def _of_parent(parent_id: str, known: Known, orders: Iterable[OrderFact]) -> tuple[Whose, str | None, str]:
-    intent = known.by_order_id.get(parent_id)
-    if intent is not None:
-        return Whose.ATTACHED, known.store_tag, f"to {intent.purpose.value} #{intent.number}"
-    resting = next((one.client_id for one in orders if one.order_id == parent_id), None)
-    client_id = resting or known.parents.get(parent_id)
+def _of_parent(
+    order: OrderFact, parent_id: str, known: Known, orders: Iterable[OrderFact]
+) -> tuple[str, str | None, str]:
+    """A child belongs to whom its parent belongs; the parent may rest, or its fills may name it."""
+    intent = known.placed.get(parent_id)
+    if known.owner.of(order) is Whose.ATTACHED and intent is not None:
+        return ATTACHED, known.store_tag, f"to {intent.purpose.value} #{intent.number}"
+    client_id = next((one.client_id for one in orders if one.order_id == parent_id), None)
+    client_id = client_id or known.filled.get(parent_id)
     parsed = ClientId.parse(client_id)
     if parsed is None:
-        named = f" ({client_id}, not ours)" if client_id else ""
-        return Whose.ATTACHED, None, f"to order {parent_id}{named}"
-    if known.store_tag and parsed.store_tag != known.store_tag:
-        return Whose.OTHER_STORE, parsed.store_tag, f"attached to {client_id}, which carries another store's tag"
-    return Whose.ATTACHED, parsed.store_tag, f"to {client_id}"
+        return FOREIGN, None, f"attached to order {parent_id}{f' ({client_id})' if client_id else ''}"
+    if not known.store_tag:
+        return UNTOLD, parsed.store_tag, f"attached to {client_id}"
+    if parsed.store_tag != known.store_tag:
+        return OTHER_STORE, parsed.store_tag, f"attached to {client_id}, which carries another store's tag"
+    return ATTACHED, parsed.store_tag, f"to {client_id}"
 
 
-def _tag(client_id: str) -> str | None:
+def _tag(client_id: str | None) -> str | None:
     parsed = ClientId.parse(client_id)
     return parsed.store_tag if parsed is not None else None
 

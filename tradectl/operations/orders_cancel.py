@@ -19,7 +19,8 @@ from tradectl.operations import act_record, orders_find
 from tradectl.operations.act_record import Recorded
 from tradectl.operations.cancel_meaning import Cover, cover_without, meaning
 from tradectl.operations.killswitch_check import Held, check, close_command, describe
-from tradectl.operations.killswitch_venue import Books, hands
+from tradectl.operations.killswitch_venue import Books
+from tradectl.operations.killswitch_venue import hands as operator_hands
 from tradectl.operations.opening import Desk, wall_ms
 from tradectl.operations.order_owners import OrderLine
 from tradectl.operations.orders_find import Ended, InDoubt, Resting
@@ -105,10 +106,10 @@ async def apply(
     cover = cover_without(before, order)
     refuse(planned, cover, override=override)
     overridden = cover is not None and not cover.full_without
-    own = hands(books, desk, actor=actor)
-    sent = await own.cancel(order, f"{SUBJECT}: {reason}")
-    if own.store_trouble:
-        books.trouble, books.writable = own.store_trouble, False
+    hands = operator_hands(books, desk, actor=actor)
+    sent = await hands.cancel(order, f"{SUBJECT}: {reason}")
+    if hands.store_trouble:
+        books.trouble, books.writable = hands.store_trouble, False
     held = _held(before, order.symbol)
     return await _verified(
         books,
@@ -164,7 +165,7 @@ async def _verified(
         "order": describe(order),
         "order_id": order.order_id,
         "client_id": order.client_id,
-        "whose": planned.line.whose.value,
+        "whose": planned.line.whose,
         "override": overridden,
         "result": result,
         "answer": sent.sentence,

@@ -68,9 +68,9 @@ async def find(books: Books, venue: Venue, snapshot: Snapshot, name: str) -> Fou
     if named:
         return _resting(books, named[0], resting, snapshot)
     intent = _intent(books, name)
-    if intent is not None and intent.purpose is Purpose.CANCEL:
+    if intent is not None and intent.cancels_order_id is not None:
         raise Refused(
-            f"{name} is the cancel of order {intent.cancels_order_id}, not an order",
+            f"{name} is the {intent.purpose.value} of order {intent.cancels_order_id}, not an order",
             hint=f"tradectl orders cancel {intent.cancels_order_id}",
         )
     if intent is not None:

@@ -17,9 +17,10 @@ from tradectl.errors import ExitCode, StoreBusy, StoreDamaged, VenueUnreachable
 from tradectl.execution.drain import Windows
 from tradectl.execution.resolve import SEARCHES_NEEDED
 from tradectl.operations import order_owners, symbols
-from tradectl.operations.killswitch_venue import Books
+from tradectl.operations.killswitch_check import describe
+from tradectl.operations.killswitch_venue import Books, believed
 from tradectl.operations.opening import open_venue, wall_ms
-from tradectl.operations.order_owners import OrderLine
+from tradectl.operations.order_owners import STRANGE, OrderLine
 from tradectl.operations.times import span, when
 from tradectl.store.identity import Identity
 
@@ -59,6 +60,7 @@ class Orders:
 
     doubts: None when the store cannot be read, and `store_trouble` says why.
     asked:  only what is in doubt was wanted, and the venue was asked about each.
+    completed: what the venue's own list lacked or had too much of, and was set right, one sentence each.
     bot_alive: a bot is there to settle what is in doubt; taken for alive when the store cannot be read.
     """
 
@@ -72,10 +74,11 @@ class Orders:
     store_trouble: str
     asked: bool
     bot_alive: bool
+    completed: tuple[str, ...]
 
     @property
     def strange(self) -> tuple[OrderLine, ...]:
-        return tuple(line for line in self.orders if line.whose.strange)
+        return tuple(line for line in self.orders if line.whose in STRANGE)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -91,7 +94,7 @@ async def read(books: Books, *, typed_symbol: str | None, ask: bool, limit: int 
     store nothing is known to be in doubt. UsageError for a symbol that the venue does not list.
     """
     identity = books.identity()
-    desk = open_venue(books.path, identity)
+    desk = believed(books, open_venue(books.path, identity))
     try:
         snapshot = await desk.venue.snapshot()
         symbol = None
@@ -111,7 +114,7 @@ async def read(books: Books, *, typed_symbol: str | None, ask: bool, limit: int 
         for order in resting
         if symbol is None or order.symbol == symbol
     ]
-    lines.sort(key=lambda line: (not line.whose.strange, line.symbol, line.created_ms, line.order_id))
+    lines.sort(key=lambda line: (line.whose not in STRANGE, line.symbol, line.created_ms, line.order_id))
     return Orders(
         identity=identity,
         store=str(books.path),
@@ -123,6 +126,7 @@ async def read(books: Books, *, typed_symbol: str | None, ask: bool, limit: int 
         store_trouble="" if doubts is not None and not known.trouble else known.trouble or books.trouble,
         asked=ask,
         bot_alive=books.bot_alive(wall_ms()),
+        completed=snapshot.doubts,
     )
 
 
@@ -160,7 +164,7 @@ def doubt(intent: Intent, orders: tuple[OrderFact, ...], windows: Windows, now_m
 
 def _known(intent: Intent, orders: tuple[OrderFact, ...], left_ms: int) -> str:
     parts = [intent.detail] if intent.detail else []
-    if intent.purpose is Purpose.CANCEL:
+    if intent.cancels_order_id is not None:
         still = any(order.order_id == intent.cancels_order_id for order in orders if order.status.open)
         parts.append(f"its order {intent.cancels_order_id} is {'still' if still else 'no longer'} open")
     else:
@@ -172,11 +176,13 @@ def _known(intent: Intent, orders: tuple[OrderFact, ...], left_ms: int) -> str:
 
 
 async def _asked(venue: Venue, one: Doubt, snapshot: Snapshot) -> Doubt:
-    """The same with the venue's answer. A cancel is answered by whether its order is still open."""
-    if one.purpose == Purpose.CANCEL.value:
-        still = any(order.order_id == one.cancels_order_id for order in snapshot.orders if order.status.open)
-        if not still:
+    """The same with the venue's answer. What is about another order is answered by how that one stands."""
+    if one.cancels_order_id is not None:
+        about = next((order for order in snapshot.orders if order.order_id == one.cancels_order_id), None)
+        if about is None or not about.status.open:
             return replace(one, asked=f"FOUND: its order {one.cancels_order_id} is no longer open")
+        if one.purpose != Purpose.CANCEL.value:
+            return replace(one, asked=f"its order is {describe(about)}; {_may_arrive(one)}")
         return replace(one, asked=f"NOT FOUND: its order {one.cancels_order_id} is still open; {_may_arrive(one)}")
     try:
         order = await venue.find_order(one.symbol, one.client_id)

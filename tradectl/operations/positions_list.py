@@ -10,7 +10,7 @@ from tradectl.domain.money import ZERO, divide
 from tradectl.domain.position import Coverage, PositionFact, Protection, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.errors import Busy, StoreRefused
-from tradectl.operations.killswitch_venue import Books
+from tradectl.operations.killswitch_venue import Books, believed
 from tradectl.operations.opening import open_venue
 from tradectl.store import ledger
 from tradectl.store.identity import Identity
@@ -75,7 +75,7 @@ async def read(books: Books) -> Positions:
     """The venue's positions beside the books' facts. Raises VenueUnreachable: an unread venue is never 'none'."""
     trades = open_trades(books)
     identity = books.identity()
-    desk = open_venue(books.path, identity)
+    desk = believed(books, open_venue(books.path, identity))
     try:
         snapshot = await desk.venue.snapshot()
         listed = await desk.venue.instruments()

@@ -236,20 +236,11 @@ def by_client_id(conn: sqlite3.Connection, client_id: str) -> Intent | None:
     return intent_rows.one(conn.execute(f"{_SELECT} WHERE client_id = ?", (client_id,)))
 
 
-def by_order_id(conn: sqlite3.Connection, order_id: str, symbol: str | None = None) -> Intent | None:
-    """The intent that placed this order, by the venue's id, and never its cancel; the newest, where ids come again."""
-    return _one(
-        conn.execute(
-            f"{_SELECT} WHERE order_id = ? AND purpose <> 'cancel' AND symbol = coalesce(?, symbol)"
-            " ORDER BY number DESC LIMIT 1",
-            (order_id, symbol),
-        )
-    )
-
-
 def cancels_of(conn: sqlite3.Connection, order_id: str) -> tuple[Intent, ...]:
     """Every cancel that was meant for this order, oldest first."""
-    return _all(conn.execute(f"{_SELECT} WHERE cancels_order_id = ? ORDER BY number", (order_id,)))
+    return intent_rows.all_of(
+        conn.execute(f"{_SELECT} WHERE cancels_order_id = ? AND purpose = 'cancel' ORDER BY number", (order_id,))
+    )
 
 
 def in_doubt(conn: sqlite3.Connection) -> tuple[Intent, ...]:

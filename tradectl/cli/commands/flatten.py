@@ -42,7 +42,7 @@ def flatten(
     from tradectl.cli.commands import flatten_screen as screens
     from tradectl.errors import UsageError
     from tradectl.operations import flatten as operation
-    from tradectl.operations.killswitch_venue import Books
+    from tradectl.operations.killswitch_venue import Books, believed
     from tradectl.operations.opening import find_store, open_venue
 
     if not reason.strip():
@@ -51,7 +51,7 @@ def flatten(
     progress = screens.Progress(inv)
 
     async def whole() -> operation.Flattened:
-        desk = open_venue(books.path, books.identity())
+        desk = believed(books, open_venue(books.path, books.identity()))
         try:
             planned = await operation.plan(books, desk, symbol or ())
             if planned.nothing:

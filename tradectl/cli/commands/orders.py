@@ -82,7 +82,7 @@ def cancel(
     from tradectl.cli.commands import orders_cancel_screen as screens
     from tradectl.errors import UsageError
     from tradectl.operations import orders_cancel
-    from tradectl.operations.killswitch_venue import Books
+    from tradectl.operations.killswitch_venue import Books, believed
     from tradectl.operations.opening import find_store, open_venue
 
     name = order.strip()
@@ -91,7 +91,7 @@ def cancel(
     books = Books.open_for_exit(find_store(inv.state, inv.config))
 
     async def whole() -> screens.Outcome:
-        desk = open_venue(books.path, books.identity())
+        desk = believed(books, open_venue(books.path, books.identity()))
         try:
             planned = await orders_cancel.plan(books, desk, name)
             if not isinstance(planned, orders_cancel.CancelPlan):

@@ -5,12 +5,21 @@ from __future__ import annotations
 from tradectl.cli.figures import counted, price
 from tradectl.cli.render import Cell, Screen
 from tradectl.domain.money import text
-from tradectl.operations.order_owners import PROTECTIVE, OrderLine, Whose
+from tradectl.operations.order_owners import (
+    ATTACHED,
+    FOREIGN,
+    OTHER_STORE,
+    OURS,
+    PROTECTIVE,
+    STRAY,
+    UNTOLD,
+    OrderLine,
+)
 from tradectl.operations.orders_list import Doubt, Orders
 from tradectl.operations.times import span, when
 
 WIDE = 132  # characters that every column needs; a narrower terminal gets the ones asked for most
-_TONES = {Whose.STRAY: "bad", Whose.OTHER_STORE: "bad", Whose.UNTOLD: "warn", Whose.FOREIGN: "warn"}
+_TONES = {STRAY: "bad", OTHER_STORE: "bad", UNTOLD: "warn", FOREIGN: "warn"}
 _NAMED = 5  # orders named in a sentence; more of them are counted
 
 
@@ -19,6 +28,8 @@ def listing(screen: Screen, found: Orders) -> None:
     if found.store_trouble:
         screen.text(f"the store could not be read beside it: {found.store_trouble}", "warn")
         screen.text("  so whose they are is told by their ids alone, and what is in doubt is not known", "warn")
+    for sentence in found.completed:
+        screen.text(f"the venue's list was set right: {sentence}", "warn")
     if not found.asked:
         _orders(screen, found)
         _strange(screen, found)
@@ -31,8 +42,8 @@ def _answer(found: Orders) -> str:
     whose = str(identity) if identity.account else f"account unknown{identity}"
     about = f" in {found.symbol}" if found.symbol else ""
     parts = [] if found.asked else [f"{counted(found.total, 'open order')}{about}"]
-    for kind, word in ((Whose.STRAY, "STRAY"), (Whose.OTHER_STORE, "of ANOTHER STORE")):
-        count = sum(line.whose is kind for line in found.strange)
+    for kind, word in ((STRAY, "STRAY"), (OTHER_STORE, "of ANOTHER STORE")):
+        count = sum(line.whose == kind for line in found.strange)
         if count and not found.asked:
             parts.append(f"{count} {word}")
     if found.doubts is None:
@@ -91,32 +102,34 @@ def _narrow(line: OrderLine) -> tuple[object, ...]:
 
 
 def whose(line: OrderLine) -> str:
-    if line.whose is Whose.OURS:
+    if line.whose == OURS:
         return f"ours: #{line.intent} {line.purpose}, {line.state or 'not in the store'}"
-    if line.whose is Whose.ATTACHED:
+    if line.whose == ATTACHED:
         return f"attached {line.note}"
-    if line.whose is Whose.OTHER_STORE:
+    if line.whose == OTHER_STORE:
         return f"OTHER STORE {line.store_tag}"
-    return {Whose.STRAY: "STRAY", Whose.FOREIGN: "foreign", Whose.UNTOLD: "a tradectl bot's"}[line.whose]
+    if line.whose == FOREIGN:
+        return f"foreign, {line.note}" if line.note else "foreign"
+    return {STRAY: "STRAY", UNTOLD: "a tradectl bot's"}[line.whose]
 
 
 def _strange(screen: Screen, found: Orders) -> None:
     for line in found.strange:
-        if line.whose is Whose.STRAY:
+        if line.whose == STRAY:
             screen.text(f"{line.order_id} is a STRAY: {line.note}", "bad")
             screen.text(f"  look: tradectl events --symbol {line.symbol} --state {found.store}")
             if line.what == PROTECTIVE:
                 screen.text("  it protects all the same: leave it while a position is open")
             else:
                 screen.text(f"  end it: tradectl orders cancel {line.order_id} --state {found.store}")
-    tags = {line.store_tag for line in found.strange if line.whose is Whose.OTHER_STORE}
+    tags = {line.store_tag for line in found.strange if line.whose == OTHER_STORE}
     for tag in sorted(tag or "" for tag in tags):
         theirs = [line.order_id for line in found.strange if line.store_tag == tag]
         named = ", ".join(theirs[:_NAMED]) + (f" and {len(theirs) - _NAMED} more" if theirs[_NAMED:] else "")
         carry = "carries" if len(theirs) == 1 else "carry"
         screen.text(f"{named} {carry} the tag of another store, {tag}: A SECOND BOT MAY RUN ON THIS ACCOUNT", "bad")
         screen.text("  find it and stop it first: it would place again what is cancelled here")
-    untold = [line for line in found.orders if line.whose is Whose.UNTOLD]
+    untold = [line for line in found.orders if line.whose == UNTOLD]
     if untold:
         screen.text(f"{counted(len(untold), 'order')} of a tradectl bot: which one's, only the store tells", "warn")
 
@@ -173,6 +186,7 @@ def body(found: Orders) -> dict[str, object]:
         "in_doubt": found.doubts,
         "asked": found.asked,
         "bot_alive": found.bot_alive,
+        "completed": found.completed,
         "store_trouble": found.store_trouble,
         "exit_code": int(found.exit_code),
     }

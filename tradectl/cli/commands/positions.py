@@ -68,7 +68,7 @@ def close(
     from tradectl.cli.commands import positions_screen as screens
     from tradectl.errors import UsageError
     from tradectl.operations import positions_close
-    from tradectl.operations.killswitch_venue import Books
+    from tradectl.operations.killswitch_venue import Books, believed
     from tradectl.operations.opening import find_store, open_venue
     from tradectl.operations.position_exit import Closed
 
@@ -78,7 +78,7 @@ def close(
     books = Books.open_for_exit(find_store(inv.state, inv.config))
 
     async def whole() -> Closed:
-        desk = open_venue(books.path, books.identity())
+        desk = believed(books, open_venue(books.path, books.identity()))
         try:
             planned = await positions_close.plan(books, desk, symbol, share)
             if (screen := confirm.plan_screen(inv)) is not None:
