@@ -53,6 +53,10 @@ MEANT: dict[str, tuple[str, ...]] = {
     "activate": ("killswitch activate",),
     "exit": ("positions close", "flatten"),
     "close": ("positions close", "flatten"),
+    "cancel": ("orders cancel",),
+    "order": ("orders list",),
+    "risk": ("exposure",),
+    "equity": ("exposure", "state show"),
     "status": ("state show", "killswitch status"),
     "start": ("run", "resume"),
     "log": ("events",),
@@ -81,6 +85,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "killswitch status": ("killswitch:status", "Is it set, by whom, why, and does the venue agree?"),
     "killswitch clear": ("killswitch:clear", "Let entries go again, once its cause is gone."),
     "flatten": ("flatten:flatten", "Close every position, reduce-only: one plan, one question."),
+    "exposure": ("exposure:exposure", "What is at risk, in one line and a table."),
     "pause": ("pause:pause", "No new entries; positions stay managed and protected."),
     "resume": ("pause:resume", "End a pause."),
 }

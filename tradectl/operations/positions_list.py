@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from tradectl.domain.instrument import Instrument
 from tradectl.domain.ledger import OpenTrade
 from tradectl.domain.money import ZERO, divide
 from tradectl.domain.position import Coverage, PositionFact, Protection, coverage
@@ -73,28 +75,36 @@ class Positions:
 
 async def read(books: Books) -> Positions:
     """The venue's positions beside the books' facts. Raises VenueUnreachable: an unread venue is never 'none'."""
-    trades = open_trades(books)
     identity = books.identity()
     desk = believed(books, open_venue(books.path, identity))
     try:
         snapshot = await desk.venue.snapshot()
-        listed = await desk.venue.instruments()
+        found = lines(books, snapshot, await desk.venue.instruments())
     finally:
         await desk.venue.close()
-    lines = tuple(
-        line(position, snapshot, (trades or {}).get(position.symbol), listed[position.symbol].min_qty)
-        for position in snapshot.positions
-        if position.qty
-    )
     return Positions(
         identity=identity,
         store=str(books.path),
         at_ms=snapshot.at_ms,
         equity=snapshot.equity,
         unrealised=snapshot.account.unrealised,
-        positions=lines,
-        store_trouble="" if trades is not None else books.trouble,
+        positions=found,
+        store_trouble=books.trouble,
     )
+
+
+def lines(books: Books, snapshot: Snapshot, listed: Mapping[str, Instrument]) -> tuple[PositionLine, ...]:
+    """Every position of a picture, beside the books; these are read without raising, as `books.trouble` tells."""
+    trades = open_trades(books) or {}
+    return tuple(
+        line(position, snapshot, trades.get(position.symbol), _min_qty(listed.get(position.symbol)))
+        for position in snapshot.positions
+        if position.qty
+    )
+
+
+def _min_qty(instrument: Instrument | None) -> Decimal:
+    return ZERO if instrument is None else instrument.min_qty  # a contract that is not listed any more
 
 
 def open_trades(books: Books) -> dict[str, OpenTrade] | None:
