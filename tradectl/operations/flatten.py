@@ -123,7 +123,8 @@ async def plan(books: Books, desk: Desk, named: Sequence[str]) -> FlattenPlan:
     snapshot = await position_exit.look(books, desk)
     listed = await desk.venue.instruments()
     held = {position.symbol: position for position in snapshot.positions if position.qty}
-    names = sorted({symbols.match(typed, {*listed, *held}, desk.venue.currency) for typed in named})
+    known = {*listed, *held}
+    names = sorted({symbols.match(typed, known, desk.venue.currency, whose="the venue") for typed in named})
     chosen = [held[name] for name in names if name in held] if named else list(held.values())
     chosen.sort(key=lambda position: (-position.notional, position.symbol))
     closes = tuple(

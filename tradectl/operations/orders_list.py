@@ -99,7 +99,8 @@ async def read(books: Books, *, typed_symbol: str | None, ask: bool, limit: int 
         snapshot = await desk.venue.snapshot()
         symbol = None
         if typed_symbol is not None:
-            symbol = symbols.match(typed_symbol, await desk.venue.instruments(), desk.venue.currency)
+            listed = await desk.venue.instruments()
+            symbol = symbols.match(typed_symbol, listed, desk.venue.currency, whose="the venue")
         doubts = _doubts(books, snapshot, symbol)
         if ask:
             if doubts is None:

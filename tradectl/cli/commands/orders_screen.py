@@ -140,7 +140,7 @@ def _doubts(screen: Screen, found: Orders, doubts: tuple[Doubt, ...]) -> None:
     screen.table(
         columns if not found.asked else (*columns[:-1], "the venue says"),
         [_doubt(one) for one in doubts],
-        title="In doubt: the venue may or may not have them; none is ever sent again",
+        title="In doubt: the venue may have them (none is sent again)",
     )
     if found.bot_alive:
         screen.text(

@@ -50,7 +50,8 @@ def listing(screen: Screen, found: Positions) -> None:
         if line.stops_why:
             screen.text(f"{line.symbol}: {line.stops_why}", "bad")
     for line in found.unprotected:
-        screen.text(f"{line.symbol} is {_covers(line)}; get out with: {close_command(line.symbol, found.store)}", "bad")
+        said = "is NAKED" if not line.covered_qty else f"has stops on {text(line.covered_qty)} of {text(line.qty)} only"
+        screen.text(f"{line.symbol} {said}; get out with: {close_command(line.symbol, found.store)}", "bad")
 
 
 def _row(line: PositionLine) -> tuple[object, ...]:
@@ -97,7 +98,9 @@ def close_plan(screen: Screen, planned: ClosePlan) -> None:
 def closed(screen: Screen, done: Closed) -> None:
     line = done.plan.line
     left = done.reduced.left_qty
-    if done.done:
+    if done.done and not done.reduced.sent:
+        screen.text(f"{line.symbol} {line.side} {text(line.qty)} was gone already: nothing was sent", "good")
+    elif done.done:
         word = "CLOSED" if not left else "REDUCED"
         screen.text(
             f"{word} {line.symbol} {line.side} {text(line.qty)} → {text(left)}, read again at the venue", "good"
