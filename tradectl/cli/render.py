@@ -116,6 +116,10 @@ class Screen:
         for part in textwrap.wrap(shown(line), self.width, break_on_hyphens=False) or [""]:
             self._put(part, tone)
 
+    def command(self, line: str, tone: str = "") -> None:
+        """A command to copy: never broken by us, whatever the width; a terminal folds it without a line end."""
+        self._put(f"  {shown(line)}", tone)
+
     def title(self, line: str) -> None:
         self._put(shown(line), "title")
 

@@ -191,21 +191,22 @@ async def _verified(
 
 
 def _next(planned: CancelPlan, result: str, how: str, held: Held | None) -> list[str]:
+    """Sentences, and the commands they are about."""
     store = planned.path
     rows = []
     if result == "unknown" and how:
-        rows.append("it is gone; the bot settles the lost answer, no entries on its symbol until then")
-        rows.append(f"see: tradectl orders list --unknown --state {store}")
+        rows.append("it is gone; the bot settles the lost answer, no entries on its symbol until then:")
+        rows.append(f"tradectl orders list --unknown --state {store}")
     elif result == "unknown":
-        rows.append(
-            "it is open still, or could not be read, and the cancel may yet arrive: wait for its window to pass"
-        )
-        rows.append(f"see: tradectl orders list --unknown --state {store}")
-        rows.append(f"if it stays: tradectl orders cancel {planned.order.order_id} --state {store}")
+        rows.append("it is open still, or could not be read, and the cancel may yet arrive: let its window pass, then:")
+        rows.append(f"tradectl orders list --unknown --state {store}")
+        rows.append("and if it stays:")
+        rows.append(f"tradectl orders cancel {planned.order.order_id} --state {store}")
     elif result == "unverified":
-        rows.append(f"look again: tradectl orders list --state {store}")
+        rows.append("look again:")
+        rows.append(f"tradectl orders list --state {store}")
     if held is not None and not held.covered:
-        rows.append(f"get out of {held.symbol}: {close_command(held.symbol, str(store))}")
+        rows.append(close_command(held.symbol, str(store)))
     return rows
 
 

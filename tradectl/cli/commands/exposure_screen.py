@@ -128,7 +128,7 @@ def _meaning(screen: Screen, found: Exposure) -> None:
         some = "all of it" if held.uncovered_qty == held.qty else f"{text(held.uncovered_qty)} of {text(held.qty)}"
         why = f"; {held.stops_why}" if held.stops_why else ""
         screen.text(f"{held.symbol}: no stop on {some}, its loss has no bound{why}", "bad")
-        screen.text(f"  get out: {close_command(held.symbol, found.store)}")
+        screen.command(close_command(held.symbol, found.store))
     for one in found.positions:
         if one.line.dust:
             screen.text(f"{one.line.symbol}: dust, below the venue's smallest order", "warn")

@@ -112,7 +112,8 @@ def ending(screen: Screen, done: Flattened) -> None:
             screen.text("NOT FLAT:", "bad")
             for sentence in done.left:
                 screen.text(f"  {sentence}", "bad")
-            screen.text(f"again, once its cause is gone; it is safe to repeat: {_again(done.plan)}")
+            screen.text("once its cause is gone, again; it is safe to repeat:")
+            screen.command(_again(done.plan))
         else:
             screen.text(f"FLAT: the venue shows nothing open{where} any more", "good")
         if done.recorded.where != "store":
@@ -120,7 +121,7 @@ def ending(screen: Screen, done: Flattened) -> None:
     if done.adding:
         rest = "rests" if len(done.adding) == 1 else "rest"
         screen.text(f"{counted(len(done.adding), 'order')} still {rest} and could open again: {_listed(done)}", "warn")
-        screen.text(f"  tradectl orders cancel {done.adding[0].order_id} --state {done.plan.path}")
+        screen.command(f"tradectl orders cancel {done.adding[0].order_id} --state {done.plan.path}")
     _entries(screen, done)
 
 
@@ -135,7 +136,7 @@ def _entries(screen: Screen, done: Flattened) -> None:
     else:
         screen.text("ENTRIES ARE STILL ALLOWED: a running bot may open again. To stop that:", "warn")
     for command in _stops(done):
-        screen.text(f"  {command}")
+        screen.command(command)
 
 
 def _stops(done: Flattened) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ def result(screen: Screen, done: Outcome) -> None:
     for sentence in done.left:
         screen.text(f"left to do: {sentence}", "bad")
     for row in done.next:
-        screen.text(f"  {row}")
+        (screen.command if row.startswith("tradectl ") else screen.text)(row)
 
 
 def _verified(done: Cancelled) -> str:

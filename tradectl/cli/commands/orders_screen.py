@@ -92,7 +92,7 @@ def _narrow(line: OrderLine) -> tuple[object, ...]:
     return (
         line.order_id,
         line.symbol,
-        line.what,
+        line.what.removesuffix(" exposure"),
         line.side,
         f"{size}{filled}",
         price(line.trigger_price if line.trigger_price is not None else line.price),
@@ -117,11 +117,11 @@ def _strange(screen: Screen, found: Orders) -> None:
     for line in found.strange:
         if line.whose == STRAY:
             screen.text(f"{line.order_id} is a STRAY: {line.note}", "bad")
-            screen.text(f"  look: tradectl events --symbol {line.symbol} --state {found.store}")
+            screen.command(f"tradectl events --symbol {line.symbol} --state {found.store}")
             if line.what == PROTECTIVE:
                 screen.text("  it protects all the same: leave it while a position is open")
             else:
-                screen.text(f"  end it: tradectl orders cancel {line.order_id} --state {found.store}")
+                screen.command(f"tradectl orders cancel {line.order_id} --state {found.store}")
     tags = {line.store_tag for line in found.strange if line.whose == OTHER_STORE}
     for tag in sorted(tag or "" for tag in tags):
         theirs = [line.order_id for line in found.strange if line.store_tag == tag]
@@ -153,7 +153,8 @@ def _doubts(screen: Screen, found: Orders, doubts: tuple[Doubt, ...]) -> None:
             "warn",
         )
     if not found.asked:
-        screen.text(f"ask the venue now, changing nothing: tradectl orders list --unknown --state {found.store}")
+        screen.text("ask the venue about each now, changing nothing:")
+        screen.command(f"tradectl orders list --unknown --state {found.store}")
 
 
 def _doubt(one: Doubt) -> tuple[object, ...]:
