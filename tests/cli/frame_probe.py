@@ -36,6 +36,14 @@ def probe(ctx: typer.Context, what: str, note: Annotated[str, typer.Option()] = 
     if what == "ask":
         confirm.confirm(inv, "Really?")
         print("went on")
+    if what == "loop":
+        import asyncio
+
+        async def ask() -> None:
+            confirm.confirm(inv, "Really?")
+
+        asyncio.run(ask())
+        print("went on")
     if what == "word":
         confirm.confirm_word(inv, "Account?", "main")
         print("went on")

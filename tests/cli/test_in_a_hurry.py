@@ -19,7 +19,7 @@ def test_the_first_page_names_the_ways_to_look_stop_and_get_out_within_60_column
     assert max(len(line) for line in done.stdout.splitlines()) <= 60
 
 
-@pytest.mark.parametrize(("typed", "meant"), [("stop", "killswitch activate"), ("flatten", "positions close")])
+@pytest.mark.parametrize(("typed", "meant"), [("stop", "killswitch activate"), ("exit", "flatten")])
 def test_a_word_typed_in_a_hurry_finds_its_command_and_runs_nothing(tmp_path: Path, typed: str, meant: str) -> None:
     done = frame_probe.run(tmp_path, typed)
     assert (done.returncode, done.stdout) == (3, "")

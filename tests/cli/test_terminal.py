@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
@@ -87,6 +88,27 @@ def test_without_a_terminal_nobody_is_asked_and_nothing_is_done(tmp_path: Path) 
 
 def test_yes_answers_beforehand(tmp_path: Path) -> None:
     assert frame_probe.run(tmp_path, "probe", "word", "--yes").stdout == "went on\n"
+
+
+@pytest.mark.parametrize("what", ["ask", "loop"])
+def test_ctrl_c_at_the_question_ends_it_at_the_first_press(tmp_path: Path, what: str) -> None:
+    """Also inside an event loop, whose own handler would go on waiting for an answer."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        frame_probe.command(tmp_path, "probe", what), stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ}
+    )
+    os.close(theirs)
+    shown = b""
+    while b"[y/N]" not in shown:
+        shown += os.read(ours, 65536)
+    process.send_signal(signal.SIGINT)
+    try:
+        code = process.wait(timeout=20)
+    finally:
+        process.kill()
+    shown += os.read(ours, 65536)
+    os.close(ours)
+    assert code == 130 and b"interrupted" in shown and b"went on" not in shown, shown
 
 
 def test_an_error_tears_no_word_at_sixty_columns(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tradectl.config.load import load
-from tradectl.domain.intent import IntentDraft
+from tradectl.domain.intent import Intent, IntentDraft, IntentState, entry_drafts
 from tradectl.domain.order import (
     BracketLeg,
     Confirmed,
@@ -23,8 +23,12 @@ from tradectl.domain.order import (
     OrderType,
     TriggerBy,
 )
+from tradectl.domain.position import Side
+from tradectl.domain.signal import Admitted, Signal, Sized
 from tradectl.domain.snapshot import Snapshot
+from tradectl.execution.submit import Door, Submitted
 from tradectl.sim.embedded import Embedded, open_embedded, open_existing
+from tradectl.store import intents
 from tradectl.store.database import Database
 from tradectl.store.identity import Identity
 
@@ -32,7 +36,7 @@ START_MS = 1_700_000_000_000
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 TAG = "abc123"
 LAST = TriggerBy.LAST
-_ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 
 # Holds the store's write lock until its stdin closes; says so first (never a sleep).
 LOCK_HOLDER = """
@@ -131,6 +135,38 @@ class Account:
         price = tick(self.price(symbol) * Decimal("0.8"))
         return self.place(symbol, OrderSide.BUY, OrderType.LIMIT, qty, price=price, **rest)
 
+    def by_bot(self, *drafts: IntentDraft) -> list[Submitted]:
+        """Orders as this store's bot places them: each with its intent."""
+        with self.db() as db:
+            door = Door(db, self.embedded.venue, self.embedded.clock, epoch=0, actor="bot", recv_window_ms=5000)
+            return [asyncio.run(door.submit(draft)) for draft in drafts]
+
+    def entered(self, symbol: str = "BTCUSDT", qty: str = "0.010", side: Side = Side.LONG) -> Submitted:
+        """A position that the bot entered, its stop and target attached to its intent."""
+        return self.by_bot(self.entry(symbol, qty, side))[0]
+
+    def entry(self, symbol: str = "BTCUSDT", qty: str = "0.010", side: Side = Side.LONG) -> IntentDraft:
+        price, size = self.price(symbol), Decimal(qty)
+        instrument = asyncio.run(self.embedded.venue.instruments())[symbol]
+        signal = Signal(symbol, "test", side, Decimal(1), price, 0, ("crossed",))
+        stop, target = (Decimal("0.9"), Decimal("1.2")) if side is Side.LONG else (Decimal("1.1"), Decimal("0.8"))
+        sized = Sized(
+            Admitted(signal, ()), instrument, side, size, (size,), price, size * price, Decimal(5), size * price / 5,
+            tick(price * stop), tick(price * target), size * price / 10, (), (),
+        )  # fmt: skip
+        return entry_drafts(sized, LAST)[0]
+
+    def doubt(self, draft: IntentDraft, *, age_ms: int = 90_000, window_ms: int = 5_000, sent: bool = True) -> Intent:
+        """An intent whose outcome nobody knows, decided `age_ms` ago on the venue's clock."""
+        at_ms = self.server_ms() - age_ms
+        with self.db() as db, db.transaction() as conn:
+            made = intents.record(conn, draft, created_ms=at_ms, expires_ms=at_ms + window_ms, epoch=1, actor="bot")
+            if sent:
+                intents.advance(conn, made.number, IntentState.SENT, at_ms=at_ms)
+                lost = "timed out waiting for the answer"
+                made = intents.advance(conn, made.number, IntentState.UNKNOWN, at_ms=at_ms, detail=lost)
+        return made
+
     def tradectl(self, *args: str, state: bool = True, stdin: str = "", **env: str) -> Ran:
         argv = [*args, "--state", str(self.store)] if state else list(args)
         return tradectl(*argv, home=self.folder, stdin=stdin, **env)
@@ -141,11 +177,17 @@ def tick(price: Decimal) -> Decimal:
     return price.quantize(Decimal("1")) if price > 1000 else price.quantize(Decimal("0.1"))
 
 
-def account(folder: Path, *, exchange: bool = True, steps: int = 1) -> Account:
-    config = load(()).config
+def account(
+    folder: Path, *, exchange: bool = True, steps: int = 1, symbols: tuple[str, ...] = SYMBOLS, config: str = ""
+) -> Account:
+    """`config`: lines of a configuration in TOML, for the exchange."""
+    named = folder / "exchange.toml"
+    if config:
+        named.write_text(config)
+    resolved = load((named,) if config else ()).config
     path = folder / "main-paper.exchange.db"
     embedded = open_embedded(
-        config, path if exchange else None, symbols=SYMBOLS, wall_ms=lambda: START_MS, durable=False
+        resolved, path if exchange else None, symbols=symbols, wall_ms=lambda: START_MS, durable=False
     )
     for _ in range(steps):
         assert embedded.step()
@@ -159,7 +201,7 @@ def tradectl(*args: str, home: Path, stdin: str = "", **env: str) -> Ran:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("TRADECTL")}
     for name in ("SUDO_USER", "LOGNAME"):
         clean.pop(name, None)
-    clean |= {"XDG_STATE_HOME": str(home / "xdg"), "USER": "ann", "PYTHONPATH": str(_ROOT), **env}
+    clean |= {"XDG_STATE_HOME": str(home / "xdg"), "USER": "ann", "PYTHONPATH": str(ROOT), **env}
     done = subprocess.run(
         [sys.executable, "-m", "tradectl", *args],
         input=stdin,

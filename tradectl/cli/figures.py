@@ -20,6 +20,23 @@ def signed(value: Decimal, places: int = 2) -> str:
     return f"{value:+.{places}f}" if round(value, places) else f"{0:.{places}f}"
 
 
+def money(value: Decimal, currency: str = "", *, sign: bool = False) -> str:
+    """4210 → '4,210.00 USDT'; with `sign`, what is gained or lost: '+6.05', '−82.10', '0.00'."""
+    shown = f"{abs(round(value, 2)):,.2f}"
+    lead = "" if not round(value, 2) else "−" if value < 0 else "+" if sign else ""
+    return f"{lead}{shown} {currency}".rstrip()
+
+
+def share(fraction: Decimal, places: int = 1) -> str:
+    """A signed part of a whole: '8.4%', '−0.8%'."""
+    return f"{fraction * 100:.{places}f}%".replace("-", "−")
+
+
+def counted(number: int, noun: str) -> str:
+    """'1 order', '3 orders'."""
+    return f"{number} {noun if number == 1 else f'{noun}s'}"
+
+
 def size(count: int) -> str:
     """Bytes as '4.0 KiB'."""
     amount = float(count)

@@ -39,9 +39,10 @@ _app = typer.Typer(
     context_settings=HELP_NAMES,
     epilog=(
         "\b\nIn a hurry:\n"
-        "  look     tradectl state show\n"
+        "  look     tradectl state show, tradectl exposure\n"
         "  stop     tradectl killswitch activate\n"
-        "  get out  tradectl positions close SYMBOL --reason WHY\n\n"
+        "  get out  tradectl positions close SYMBOL --reason WHY\n"
+        "  all out  tradectl flatten --reason WHY\n\n"
         "\b\nOne command's page, with an example and its exit codes:\n  tradectl state show --help"
     ),
 )

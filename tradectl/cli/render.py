@@ -6,6 +6,7 @@ each row becomes a block of `name: value` lines. Rich is imported only for a col
 """
 
 import dataclasses
+import re
 import shutil
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ GAP = "  "
 NARROWEST_COLUMN = 14  # wrapping below this many characters is harder to read than a block of lines
 UNBOUNDED = 100_000  # a pipe has no width: lines stay whole for grep
 STYLES = {"good": "green", "warn": "yellow", "bad": "bold red", "dim": "dim", "": ""}
+_FIGURE = re.compile(r"[+−-]?\d[\d,]*(\.\d+)?%?")
 _CONTROL = dict.fromkeys((*range(32), 127, *range(128, 160)), "�") | {ord(white): " " for white in "\n\r\t"}
 
 
@@ -113,6 +115,10 @@ class Screen:
         """A sentence; wrapped on a terminal, whole in a pipe."""
         for part in textwrap.wrap(shown(line), self.width, break_on_hyphens=False) or [""]:
             self._put(part, tone)
+
+    def command(self, line: str, tone: str = "") -> None:
+        """A command to copy: never broken by us, whatever the width; a terminal folds it without a line end."""
+        self._put(f"  {shown(line)}", tone)
 
     def title(self, line: str) -> None:
         self._put(shown(line), "title")
@@ -237,7 +243,10 @@ def _join(wrapped: Sequence[Sequence[str]], widths: Sequence[int], right: Sequen
 
 
 def _numeric(value: object) -> bool:
+    """A number, a figure that was made of one ('4,210.00', '−0.8%'), or nothing."""
     inner = value.value if isinstance(value, Cell) else value
+    if isinstance(inner, str) and not isinstance(inner, Enum):
+        return inner in ("", "-") or _FIGURE.fullmatch(inner) is not None
     return inner is None or (isinstance(inner, int | float | Decimal) and not isinstance(inner, bool))
 
 

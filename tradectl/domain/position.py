@@ -107,6 +107,7 @@ class Protection(StrEnum):
 class Coverage:
     """What protective stops cover of one position. `stop_price` is the stop nearest to the market.
 
+    `steps`: (trigger price, quantity) in the order the market meets them, together `covered_qty`.
     `beyond`: stops that cover nothing, because the position is liquidated before the market reaches them.
     """
 
@@ -116,6 +117,7 @@ class Coverage:
     stop_ids: tuple[str, ...]
     beyond: tuple[OrderFact, ...] = ()
     why: str = ""  # why stops that are there do not count; '' when all of them do
+    steps: tuple[tuple[Decimal, Decimal], ...] = ()
 
 
 def protective_stops(position: PositionFact, orders: Iterable[OrderFact]) -> tuple[list[OrderFact], list[OrderFact]]:
@@ -143,12 +145,29 @@ def coverage(position: PositionFact, orders: Iterable[OrderFact]) -> Coverage:
     """Coverage of a position by the venue's own open orders: on its closing side, inside its liquidation price."""
     stops, beyond = protective_stops(position, orders)
     size = abs(position.qty)
-    covered = min(sum((covers(order, position) for order in stops), ZERO), size)
+    steps = _steps(position, stops)
+    covered = sum((qty for _, qty in steps), ZERO)
     prices = [order.trigger_price for order in stops if order.trigger_price is not None]
     nearest = (max(prices) if position.qty > 0 else min(prices)) if prices else None
     protection = Protection.NAKED if covered == 0 else Protection.COVERED if covered >= size else Protection.SHORT
     stop_ids = tuple(order.order_id for order in stops)
-    return Coverage(protection, covered, nearest, stop_ids, tuple(beyond), _why(position, tuple(beyond)))
+    return Coverage(protection, covered, nearest, stop_ids, tuple(beyond), _why(position, tuple(beyond)), steps)
+
+
+def _steps(position: PositionFact, stops: Iterable[OrderFact]) -> tuple[tuple[Decimal, Decimal], ...]:
+    """What each stop takes of the position, the one that the market meets first taking first; never more than all."""
+    left = abs(position.qty)
+    by_price: dict[Decimal, Decimal] = {}
+    for order in stops:
+        if order.trigger_price is not None:
+            by_price[order.trigger_price] = by_price.get(order.trigger_price, ZERO) + covers(order, position)
+    steps = []
+    for price in sorted(by_price, reverse=position.qty > 0):
+        qty = min(by_price[price], left)
+        if qty > 0:
+            steps.append((price, qty))
+            left -= qty
+    return tuple(steps)
 
 
 def _why(position: PositionFact, beyond: tuple[OrderFact, ...]) -> str:

@@ -46,6 +46,7 @@ class Snapshot:
     A read that failed or was incomplete never becomes a Snapshot (promise 4): it raises VenueUnreachable.
     `event_seq` is the venue's last account event at the time of the read; fills up to it belong to this picture.
     `doubts`: what a list had to be completed or corrected by; such a picture is good for protection, not for entries.
+    `flaw`:   why what this picture lacks may be there all the same; '' where its word for "nothing" can be taken.
     """
 
     at_ms: int  # the venue's clock
@@ -54,6 +55,7 @@ class Snapshot:
     orders: tuple[OrderFact, ...]
     event_seq: int
     doubts: tuple[str, ...] = ()
+    flaw: str = ""
 
     def contradiction(self) -> str:
         """Why the parts of this picture cannot be of one account at one moment; '' when they can.

@@ -87,7 +87,10 @@ def _unseen(sent: list[Sent], *, maybe_more: bool, error: VenueUnreachable) -> s
 
 async def _left(venue: Venue, position: PositionFact) -> Decimal:
     """What a fresh, complete read still shows on this side (promise 4)."""
-    now = (await venue.snapshot()).position(position.symbol)
+    snapshot = await venue.snapshot()
+    now = snapshot.position(position.symbol)
+    if now is None and snapshot.flaw:
+        raise VenueUnreachable("whether the position is closed cannot be told", why=snapshot.flaw, hint="try again")
     return abs(now.qty) if now is not None and now.qty and now.side is position.side else ZERO
 
 
@@ -107,7 +110,7 @@ async def cancel_left_behind(hands: Hands, venue: Venue, symbol: str, store_tag:
     """Cancels our stops and targets of a symbol, but only when a fresh read shows its position gone (promise 5)."""
     snapshot = await venue.snapshot()
     position = snapshot.position(symbol)
-    if position is not None and position.qty:
+    if snapshot.flaw or (position is not None and position.qty):
         return ()
     ours, _ = left_behind(snapshot, symbol, store_tag)
     done = []

@@ -80,17 +80,22 @@ class StoreEvidence:
 
 
 class Evident(Through):
-    """A venue whose pictures have been held against what is known. Every other call passes through."""
+    """A venue whose pictures have been held against what is known. Every other call passes through.
 
-    def __init__(self, inner: Venue, evidence: Evidence) -> None:
+    for_exit: a picture that stays at odds with what is known is given out with its `flaw`, for what it does show: no
+    doubt of ours keeps an operator from cancelling and closing what is there.
+    """
+
+    def __init__(self, inner: Venue, evidence: Evidence, *, for_exit: bool = False) -> None:
         super().__init__(inner)
         self._evidence = evidence
+        self._for_exit = for_exit
         self._open: dict[str, str] | None = None  # {order id: symbol} of the last picture; None: the store's counts
         self._ended: dict[str, OrderFact] = {}
         self._fresh: list[OrderFact] = []
 
     async def snapshot(self) -> Snapshot:
-        """Raises VenueUnreachable for a picture that contradicts itself, or that cannot be completed."""
+        """Raises VenueUnreachable for a picture that cannot be completed, or (not for_exit) that is at odds."""
         known = self._evidence.known(last_picture=self._open is None)
         picture = await self._consistent(known.booked_seq)
         listed = {order.order_id for order in picture.orders}
@@ -127,7 +132,7 @@ class Evident(Through):
             del self._ended[next(iter(self._ended))]
 
     async def _consistent(self, booked: int) -> Snapshot:
-        """A picture that does not contradict itself and is no older than the books."""
+        """A picture that does not contradict itself and is no older than the books; else one with a flaw."""
         why = ""
         for _ in range(TRIES):
             picture = await self._inner.snapshot()
@@ -135,6 +140,8 @@ class Evident(Through):
             if not why and picture.event_seq >= booked:
                 return picture
             why = why or f"it ends with event {picture.event_seq}, and event {booked} is booked already"
+        if self._for_exit:
+            return replace(picture, flaw=why)
         raise VenueUnreachable("the venue's picture of the account cannot be believed", why=why, hint="try again")
 
 

@@ -19,9 +19,10 @@ from tradectl.execution.closing import Reduced, cancel_left_behind, reduce_to
 from tradectl.execution.drain import Drained, drain
 from tradectl.execution.resolve import adopt_doubt, resolve
 from tradectl.execution.sweep import Hands, Swept, sweep
-from tradectl.operations import killswitch_record
+from tradectl.operations import act_record
+from tradectl.operations.act_record import Recorded
 from tradectl.operations.killswitch_check import Check, check, close_command, describe
-from tradectl.operations.killswitch_record import LISTED, Recorded
+from tradectl.operations.killswitch_record import LISTED, SUBJECT
 from tradectl.operations.killswitch_venue import Books, hands
 from tradectl.operations.opening import Desk, open_venue, wall_ms
 from tradectl.store import halt, latches
@@ -97,7 +98,7 @@ class _Run:
         self.declined = ""
 
     async def go(self) -> None:
-        desk = open_venue(self.books.path, self.books.identity(), self.books.db)
+        desk = open_venue(self.books.path, self.books.identity(), self.books.db, for_exit=True)
         try:
             await self._drain(desk)
             own = hands(self.books, desk, actor=self.actor)
@@ -160,8 +161,8 @@ class _Run:
         left = tuple(self._left())
         verified = self.check is not None and not left
         at_ms = wall_ms()
-        recorded = killswitch_record.save(
-            self.books, self._body(verified, left), self._short(verified), actor=self.actor, at_ms=at_ms
+        recorded = act_record.save(
+            self.books, SUBJECT, self._body(verified, left), self._short(verified), actor=self.actor, at_ms=at_ms
         )
         if recorded.where == "store" and self.fenced.how == "halt_file":
             self._also_latch()
@@ -198,6 +199,8 @@ class _Run:
             if not one.done and (self.check is None or self._still_open(one))
         ]
         if self.check is not None:
+            if self.check.flaw:
+                said.append(f"the venue's picture cannot be believed yet: {self.check.flaw}")
             known = {one.order.order_id for one in self.swept}
             said += [
                 f"order {order.order_id} ({describe(order)}) is still open"

@@ -54,6 +54,7 @@ class Check:
     targets: tuple[OrderFact, ...]  # take-profits still resting
     stops: tuple[OrderFact, ...]
     held: tuple[Held, ...]
+    flaw: str = ""  # why there may be more than this
 
     @property
     def naked(self) -> tuple[Held, ...]:
@@ -68,6 +69,7 @@ def check(snapshot: Snapshot) -> Check:
         targets=tuple(order for order in resting if must_go(order) and not order.can_add_exposure),
         stops=tuple(order for order in resting if order.protective),
         held=tuple(_held(snapshot, position.symbol) for position in snapshot.positions if position.qty),
+        flaw=snapshot.flaw,
     )
 
 

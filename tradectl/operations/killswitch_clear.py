@@ -12,8 +12,9 @@ from pathlib import Path
 from tradectl.domain.system_state import Latch, LatchName, SystemState, system_state
 from tradectl.errors import NotAvailable, Refused, StoreUnwritable, ToolError, VenueUnreachable
 from tradectl.execution.resolve import adopt_doubt, resolve
+from tradectl.operations.act_record import emptied
 from tradectl.operations.killswitch_check import Check, check, close_command
-from tradectl.operations.killswitch_record import CLEARED, emptied
+from tradectl.operations.killswitch_record import CLEARED
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import open_venue, wall_ms
 from tradectl.store import emergency, halt, journal, latches

@@ -140,8 +140,10 @@ def exchange_file(store_path: Path, venue_path: str | None) -> Path:
     return store_path.resolve().with_name(f"{store_path.stem}.exchange{store_path.suffix or '.db'}")
 
 
-def open_venue(store_path: Path, identity: Identity, db: Database | None = None) -> Desk:
-    """The venue of a store, its pictures held against what `db` knows.
+def open_venue(store_path: Path, identity: Identity, db: Database | None, *, for_exit: bool = False) -> Desk:
+    """The venue of a store, its pictures held against themselves and against what `db` knows (promise 4).
+
+    for_exit: a picture that is at odds with what is known is not refused, it carries its flaw.
 
     Raises VenueUnreachable, or NotAvailable for venues that are not built yet.
     """
@@ -154,7 +156,7 @@ def open_venue(store_path: Path, identity: Identity, db: Database | None = None)
     from tradectl.execution.observe import Evident, StoreEvidence
 
     desk = MACHINE.get().open_sim(exchange_file(store_path, identity.venue_path))
-    return Desk(Evident(desk.venue, StoreEvidence(db)), desk.clock)
+    return Desk(Evident(desk.venue, StoreEvidence(db), for_exit=for_exit), desk.clock)
 
 
 def _configured(config: tuple[Path, ...], looked: list[str]) -> tuple[StoreRef, ...]:

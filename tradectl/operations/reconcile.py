@@ -19,13 +19,14 @@ from tradectl.execution.reconcile_apply import Done, Reconciler
 from tradectl.execution.reconcile_read import find
 from tradectl.execution.resolve import adopt_doubt, resolve
 from tradectl.execution.submit import Door
-from tradectl.operations.killswitch_record import emptied
+from tradectl.operations import act_record
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import Desk, wall_ms
 from tradectl.operations.stop_rules import StopRules
-from tradectl.store import emergency, journal
 from tradectl.store.identity import Identity
 
+SUBJECT = "reconcile"
+_LISTED = 40
 SCHEMA = "tradectl/reconcile-plan/1"
 _CODES = {
     Severity.AGREES: ExitCode.OK,
@@ -98,25 +99,17 @@ async def apply(
     instruments = await desk.venue.instruments()
     hands = Reconciler(db, desk.venue, desk.clock, door, instruments, rules.protection, actor=actor)
     done = await hands.apply(now.plan)
-    with db.transaction() as conn:
-        absorbed = emergency.absorb(conn, books.path, at_ms=wall_ms())
-        journal.append(
-            conn,
-            at_ms=wall_ms(),
-            kind="operator",
-            actor=actor,
-            subject="reconcile",
-            body={
-                "reason": reason,
-                "adopt": sorted(shown.adopt),
-                "before": [f"{one.kind.value} {one.symbol}: {one.evidence}" for one in shown.plan.findings
-                           if one.severity is not Severity.AGREES][:40],
-                "done": [f"{one.action.kind.value} {one.action.scope}: {one.sentence}" for one in done][:40],
-            },
-        )  # fmt: skip
-    notes = emptied(books.path, absorbed)
+    differing = [one for one in shown.plan.findings if one.severity is not Severity.AGREES]
+    body: dict[str, object] = {
+        "reason": reason,
+        "adopt": sorted(shown.adopt),
+        "before": [f"{one.kind.value} {one.symbol}: {one.evidence}" for one in differing][:_LISTED],
+        "done": [f"{one.action.kind.value} {one.action.scope}: {one.sentence}" for one in done][:_LISTED],
+    }
+    short = f"{len(differing)} findings, {len(done)} steps: {reason}"
+    saved = act_record.save(books, SUBJECT, body, short, actor=actor, at_ms=wall_ms())
     after = await plan(books, desk, rules, frozenset())
-    return Applied(shown, done, after, notes)
+    return Applied(shown, done, after, (saved.trouble,) if saved.trouble else ())
 
 
 def _same_world(shown: Reconciliation, now: Reconciliation) -> None:

@@ -22,12 +22,15 @@ from tradectl.domain.snapshot import Snapshot
 from tradectl.errors import Busy, ExitCode, StoreRefused, VenueUnreachable
 from tradectl.execution.stop_level import already_passed, level_of, stop_price
 from tradectl.execution.sweep import Hands
-from tradectl.operations import symbols
-from tradectl.operations.killswitch_record import emptied
+from tradectl.operations import act_record, symbols
 from tradectl.operations.killswitch_venue import Books, hands
 from tradectl.operations.opening import Desk, wall_ms
 from tradectl.operations.stop_rules import StopRules
-from tradectl.store import emergency, intents, journal, ledger, positions
+from tradectl.store import intents, ledger, positions
+
+
+SUBJECT = "stops place-missing"
+_LISTED = 40
 
 
 class OnBreached(StrEnum):
@@ -131,7 +134,7 @@ async def plan(books: Books, desk: Desk, rules: StopRules, symbol: str = "") -> 
 
 
 async def apply(
-    books: Books, desk: Desk, rules: StopRules, planned: StopPlan, *, on_breached: OnBreached, actor: str
+    books: Books, desk: Desk, rules: StopRules, planned: StopPlan, *, on_breached: OnBreached, reason: str, actor: str
 ) -> PlacedAll:
     """Line after line; what fails keeps no other from its stop."""
     own = hands(books, desk, actor=actor)
@@ -143,7 +146,7 @@ async def apply(
             placed.append(Placed(one, f"the venue could not be read: {error.what}", False))
     if own.store_trouble:
         books.trouble, books.writable = own.store_trouble, False
-    notes = _record(books, placed, actor=actor) if placed else ()
+    notes = _record(books, placed, reason=reason, actor=actor) if placed else ()
     return PlacedAll(planned, tuple(placed), notes)
 
 
@@ -233,21 +236,19 @@ def _newest(books: Books, symbol: str) -> int:
         return 0
 
 
-def _record(books: Books, placed: list[Placed], *, actor: str) -> tuple[str, ...]:
-    """The operator's act in the journal, and what the emergency journal holds with it."""
-    if books.db is None or not books.writable:
-        return emergency.look(books.path).troubles
-    body = {"placed": [f"{one.stop.symbol}: {one.sentence}" for one in placed][:40]}
-    try:
-        with books.db.transaction() as conn:
-            absorbed = emergency.absorb(conn, books.path, at_ms=wall_ms())
-            journal.append(
-                conn, at_ms=wall_ms(), kind="operator", actor=actor, subject="stops place-missing", body=body
-            )
-    except (Busy, StoreRefused) as error:
-        books.trouble, books.writable = error.what, False
-        return ()
-    return emptied(books.path, absorbed)
+def _record(books: Books, placed: list[Placed], *, reason: str, actor: str) -> tuple[str, ...]:
+    """The operator's act in the journal; what stood in the way of that."""
+    body: dict[str, object] = {
+        "reason": reason,
+        "placed": {one.stop.symbol: one.sentence for one in placed[:_LISTED]},
+        "covered": sum(one.covered for one in placed),
+    }
+    short = f"{sum(one.covered for one in placed)} of {len(placed)} covered: {reason}"
+    saved = act_record.save(books, SUBJECT, body, short, actor=actor, at_ms=wall_ms())
+    if saved.where == "store" or not saved.trouble:
+        return (saved.trouble,) if saved.trouble else ()
+    where = f"recorded in the {saved.where}" if saved.where else "recorded nowhere"
+    return (f"this act is {where}: {saved.trouble}",)
 
 
 def chosen(planned: StopPlan, on_breached: OnBreached) -> StopPlan:

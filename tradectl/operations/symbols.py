@@ -18,10 +18,10 @@ def spelled(typed: str) -> str:
     return "".join(char for char in head if char.isalnum())
 
 
-def match(typed: str, known: Iterable[str], currency: str) -> str:
+def match(typed: str, known: Iterable[str], currency: str, *, whose: str = "this store") -> str:
     """The known symbol that was meant; our own spelling of `typed` when nothing is known yet.
 
-    Raises UsageError with the nearest known ones otherwise.
+    `whose` symbols they are, for the message. Raises UsageError with the nearest known ones otherwise.
     """
     symbols = sorted(set(known))
     wanted = spelled(typed)
@@ -37,7 +37,7 @@ def match(typed: str, known: Iterable[str], currency: str) -> str:
         return wanted if wanted.endswith(currency.upper()) else wanted + currency.upper()
     near = starting or difflib.get_close_matches(wanted, symbols, n=3, cutoff=0.7)
     raise UsageError(
-        f"'{typed}' is not a symbol that this store knows",
+        f"'{typed}' is not a symbol that {whose} knows",
         why=f"it knows {', '.join(symbols[:12])}{' …' if len(symbols) > 12 else ''}",
         hint=f"did you mean {' or '.join(near)}?" if near else f"name one of these, such as {symbols[0]}",
     )

@@ -245,6 +245,13 @@ def by_client_id(conn: sqlite3.Connection, client_id: str) -> Intent | None:
     return intent_rows.one(conn.execute(f"{_SELECT} WHERE client_id = ?", (client_id,)))
 
 
+def cancels_of(conn: sqlite3.Connection, order_id: str) -> tuple[Intent, ...]:
+    """Every cancel that was meant for this order, oldest first."""
+    return intent_rows.all_of(
+        conn.execute(f"{_SELECT} WHERE cancels_order_id = ? AND purpose = 'cancel' ORDER BY number", (order_id,))
+    )
+
+
 def in_doubt(conn: sqlite3.Connection) -> tuple[Intent, ...]:
     """Every intent that the venue may or may not have, oldest first."""
     return intent_rows.all_of(conn.execute(f"{_SELECT} WHERE {_IN_DOUBT} ORDER BY number"))

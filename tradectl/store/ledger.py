@@ -13,7 +13,7 @@ from typing import Any
 
 from tradectl.domain.fill import Fill, Funding
 from tradectl.domain.ledger import ClosedTrade, OpenTrade
-from tradectl.domain.money import ZERO, dec, text
+from tradectl.domain.money import ZERO, dec, divide, text
 from tradectl.domain.position import Lot, Side
 from tradectl.store import encoding
 
@@ -254,6 +254,25 @@ def totals(conn: sqlite3.Connection) -> LedgerTotals:
         "SELECT gross, fees, funding, fills, trades FROM ledger WHERE id = 1"
     ).fetchone()
     return LedgerTotals(dec(gross), dec(fees), dec(funding), fills, closed)
+
+
+def taker_fee_rates(conn: sqlite3.Connection) -> dict[str, Decimal]:
+    """Fee / notional of each symbol's newest taker fill, the newest of them first; liquidations pay their own."""
+    rows = conn.execute(
+        "SELECT symbol, qty, price, fee, max(seq) FROM fills WHERE maker = 0 AND kind = 'trade'"
+        " GROUP BY symbol ORDER BY max(seq) DESC"
+    ).fetchall()
+    return {row[0]: divide(dec(row[3]), dec(row[1]) * dec(row[2])) for row in rows}
+
+
+def order_of_fill(conn: sqlite3.Connection, order_id: str, symbol: str | None = None) -> tuple[str, str | None] | None:
+    """(symbol, client id) of an order that has filled, by the venue's id; None when no fill of it is known."""
+    row = conn.execute(
+        "SELECT symbol, client_id FROM fills WHERE order_id = ? AND symbol = coalesce(?, symbol)"
+        " ORDER BY seq DESC LIMIT 1",
+        (order_id, symbol),
+    ).fetchone()
+    return None if row is None else (row[0], row[1])
 
 
 def realised_since(conn: sqlite3.Connection, since_ms: int) -> Decimal:

@@ -7,6 +7,7 @@ from typing import cast
 
 from tradectl.cli import confirm
 from tradectl.cli.context import Invocation
+from tradectl.cli.figures import counted
 from tradectl.cli.render import Cell, Screen
 from tradectl.domain.money import text
 from tradectl.domain.position import PositionFact
@@ -19,10 +20,6 @@ from tradectl.operations.killswitch_status import Status
 from tradectl.operations.times import when
 
 _TONES = {"cancelled": "", "gone": "dim", "kept": "good", "failed": "bad", "unknown": "bad"}
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun if number == 1 else f'{noun}s'}"
 
 
 def ask_flatten(inv: Invocation, held: tuple[PositionFact, ...]) -> bool:

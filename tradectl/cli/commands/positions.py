@@ -70,18 +70,19 @@ def close(
     from tradectl.operations import positions_close
     from tradectl.operations.killswitch_venue import Books
     from tradectl.operations.opening import find_store, open_venue
+    from tradectl.operations.position_exit import Closed
 
     if not reason.strip():
         raise UsageError("closing a position takes a reason", hint="--reason TEXT")
     share = positions_close.parse_fraction(fraction)
     books = Books.open_for_exit(find_store(inv.state, inv.config))
 
-    async def whole() -> positions_close.Closed:
-        desk = open_venue(books.path, books.identity(), books.db)
+    async def whole() -> Closed:
+        desk = open_venue(books.path, books.identity(), books.db, for_exit=True)
         try:
             planned = await positions_close.plan(books, desk, symbol, share)
-            if not inv.json:
-                screens.close_plan(render.Screen(inv), planned)
+            if (screen := confirm.plan_screen(inv)) is not None:
+                screens.close_plan(screen, planned)
             confirm.confirm(inv, f"Close {planned.line.symbol} now?")
             return await positions_close.apply(books, desk, planned, reason=reason, actor=operator_name())
         finally:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from tradectl.cli.figures import counted, money, price
 from tradectl.cli.render import Cell, Screen
 from tradectl.domain.money import amount, percent, text
 from tradectl.domain.position import Protection
 from tradectl.operations.killswitch_check import close_command
-from tradectl.operations.positions_close import Closed, ClosePlan
+from tradectl.operations.position_exit import Closed, ClosePlan
 from tradectl.operations.positions_list import PositionLine, Positions
 from tradectl.operations.times import span, when
 
@@ -47,7 +50,8 @@ def listing(screen: Screen, found: Positions) -> None:
         if line.stops_why:
             screen.text(f"{line.symbol}: {line.stops_why}", "bad")
     for line in found.unprotected:
-        screen.text(f"{line.symbol} is {_covers(line)}; get out with: {close_command(line.symbol, found.store)}", "bad")
+        said = "is NAKED" if not line.covered_qty else f"has stops on {text(line.covered_qty)} of {text(line.qty)} only"
+        screen.text(f"{line.symbol} {said}; get out with: {close_command(line.symbol, found.store)}", "bad")
 
 
 def _row(line: PositionLine) -> tuple[object, ...]:
@@ -94,7 +98,9 @@ def close_plan(screen: Screen, planned: ClosePlan) -> None:
 def closed(screen: Screen, done: Closed) -> None:
     line = done.plan.line
     left = done.reduced.left_qty
-    if done.done:
+    if done.done and not done.reduced.sent:
+        screen.text(f"{line.symbol} {line.side} {text(line.qty)} was gone already: nothing was sent", "good")
+    elif done.done:
         word = "CLOSED" if not left else "REDUCED"
         screen.text(
             f"{word} {line.symbol} {line.side} {text(line.qty)} → {text(left)}, read again at the venue", "good"
@@ -106,13 +112,8 @@ def closed(screen: Screen, done: Closed) -> None:
         screen.text(f"NOT CLOSED: {line.symbol} {text(left)} left of {text(line.qty)}", "bad")
         screen.text(f"  {done.reduced.problem}", "bad")
     if done.fills:
-        currency = done.plan.currency
-        count = "1 fill" if done.fills == 1 else f"{done.fills} fills"
-        average = text(done.average_price) if done.average_price is not None else "-"
-        screen.text(
-            f"{count} at {average}: P&L {amount(done.realised, currency)} "
-            f"− fees {amount(done.fees, currency)} = {amount(done.net, currency)}"
-        )
+        at = f"{counted(done.fills, 'fill')} at {price(done.average_price)}"
+        screen.text(f"{at}: {result(done.realised, done.fees, done.plan.currency)}")
     for one in done.cancelled:
         screen.text(f"{one.result}: {one.order.order_id} ({one.why})")
     if done.recorded_in != "store":
@@ -121,6 +122,12 @@ def closed(screen: Screen, done: Closed) -> None:
         screen.text(f"left to do: {sentence}", "bad")
     for sentence in done.notes:
         screen.text(sentence, "warn")
+
+
+def result(realised: Decimal, fees: Decimal, currency: str) -> str:
+    """'P&L −0.48, fees 0.98, net −1.46 USDT'."""
+    net = money(realised - fees, currency, sign=True)
+    return f"P&L {money(realised, sign=True)}, fees {money(fees)}, net {net}"
 
 
 def closed_body(done: Closed) -> dict[str, object]:
