@@ -28,7 +28,6 @@ from tradectl.operations.opening import Desk, wall_ms
 from tradectl.operations.stop_rules import StopRules
 from tradectl.store import intents, ledger, positions
 
-
 SUBJECT = "stops place-missing"
 _LISTED = 40
 
