@@ -147,11 +147,11 @@ class _Pass:
         found = self._managed.get(position.symbol)
         return found if found is not None and found.side is position.side else None
 
-    def _wanted(self, position: PositionFact) -> Decimal:
+    def _wanted(self, position: PositionFact, cover: Coverage) -> Decimal:
         symbol = position.symbol
         instrument = self._instruments[symbol]
         ours, trade = self._ours(position), self._trades.get(symbol)
-        return level_of(position, ours, trade, instrument, self._rules.stop_loss_pct).price
+        return level_of(position, ours, trade, instrument, self._rules.stop_loss_pct, cover.loosest_price).price
 
     async def _put_in_order(self, look: _Look, snapshot: Snapshot, whose: Owner) -> None:
         """A covered position of ours whose stops are too many, or looser than planned. The books must agree on it."""
@@ -159,7 +159,7 @@ class _Pass:
         ours, trade = self._ours(position), self._trades.get(symbol)
         if ours is None or trade is None or trade.lot.qty != position.qty or snapshot.doubts:
             return
-        wanted = self._wanted(position) if ours.stop_price is not None else None
+        wanted = self._wanted(position, look.cover) if ours.stop_price is not None else None
         if wanted is not None and already_passed(position.side, wanted, position.mark_price):
             wanted = None  # what is there covers; a tighter level through which the market has gone is not placed
         plan = arrange(position, snapshot.orders_of(symbol), wanted, whose.ours)
@@ -233,7 +233,7 @@ class _Pass:
             self.result.naked[symbol] = "nothing of ours explains it, and such positions are only reported"
             return
         missing = abs(position.qty) - cover.covered_qty
-        price = self._wanted(position)
+        price = self._wanted(position, cover)
         if already_passed(side, price, position.mark_price):
             reason = f"stop level {text(price)} already passed (mark {text(position.mark_price)})"
             await self._close(look, reason)
