@@ -17,7 +17,7 @@ from decimal import Decimal
 
 from tradectl import logs
 from tradectl.domain.instrument import Instrument
-from tradectl.domain.intent import Intent, IntentDraft, Purpose, cancel_draft, exit_drafts, stop_drafts
+from tradectl.domain.intent import Intent, IntentDraft, Purpose, amend_draft, cancel_draft, exit_drafts, stop_drafts
 from tradectl.domain.ledger import OpenTrade
 from tradectl.domain.lifecycle import Managed
 from tradectl.domain.money import ZERO, text
@@ -29,7 +29,7 @@ from tradectl.errors import EntryRefused, VenueUnreachable
 from tradectl.execution import naked
 from tradectl.execution.admission import RACED
 from tradectl.execution.stop_level import already_passed, arrange, level_of
-from tradectl.execution.submit import ORDER_NOT_FOUND, Door, Submitted
+from tradectl.execution.submit import ORDER_NOT_FOUND, TOO_MANY_STOPS, Door, Submitted
 from tradectl.execution.whose import Owner, Whose, owner, purpose_of
 from tradectl.store import intents, positions
 from tradectl.store.database import Database
@@ -177,12 +177,29 @@ class _Pass:
                 symbol, position.side, plan.place, price, self._rules.trigger_by, instrument, why, held=held
             )
             sent = await self._door.submit_slices(drafts)
-            if not isinstance(sent[-1].outcome, Confirmed):
+            last = sent[-1].outcome
+            if isinstance(last, Rejected) and last.code == TOO_MANY_STOPS:
+                await self._amend(drafts[len(sent) - 1 :], plan.cancel)
+                return
+            if not isinstance(last, Confirmed):
                 return  # the old ones stand
             self.result.placed[symbol] = text(price)
             _log.emit(Tag.SAFETY_STOP_PLACED, why, symbol=symbol)
         for order in plan.cancel:
             await self._cancel(order, "another stop stands in its place")
+
+    async def _amend(self, drafts: Sequence[IntentDraft], orders: Sequence[OrderFact]) -> None:
+        """The venue has no room for a stop beside the old ones: they are moved in place. What fails stays as it is."""
+        for draft, order in zip(drafts, orders, strict=False):
+            assert draft.trigger_price is not None
+            qty = None if order.close_position else draft.qty
+            why = f"moved in place, the venue takes no more stops: {draft.reason}"
+            change = amend_draft(order.order_id, order.symbol, order.side, draft.trigger_price, qty, why)
+            sent = await self._door.submit(change)
+            if not sent.confirmed:
+                return
+            self.result.placed[order.symbol] = text(draft.trigger_price)
+            _log.emit(Tag.SAFETY_STOP_PLACED, why, symbol=order.symbol, order=order.order_id)
 
     async def _cancel(self, order: OrderFact, why: str) -> None:
         """A cancel that fails is said, and nothing waits for it: the stop that counts stands already."""
