@@ -121,6 +121,7 @@ class _Pass:
         self._trades = trades
         self._doubtful = doubtful
         self._now_ms = now_ms
+        self._before_look = tuple(doubtful)
         self._newest: dict[str, int] = {}  # symbol → its newest stop when it was looked at
         self.result = Protected({}, {}, {})
 
@@ -134,6 +135,7 @@ class _Pass:
         # What is about to be alarmed about is looked at again: an operator may have closed it since the snapshot.
         with self._db.read() as conn:
             self._newest[symbol] = intents.newest_stop(conn, symbol)
+            self._before_look = intents.in_doubt(conn)
         look = await self._look_again(seen)
         if look is None:
             self.result.gone[symbol] = "its position was closed meanwhile"
@@ -229,7 +231,8 @@ class _Pass:
         """
         with self._db.read() as conn:
             doubtful = intents.in_doubt(conn)
-        for intent in doubtful:
+        # What was in doubt before that look and is not now may have come too late for it all the same.
+        for intent in {one.number: one for one in (*self._before_look, *doubtful)}.values():
             if intent.symbol == symbol and intent.purpose in purposes:
                 if look_ms <= intent.expires_ms + self._rules.max_skew_ms:
                     return intent
