@@ -111,6 +111,16 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
         )
 
 
+def note_bare(bot: Bot, books: Books) -> None:
+    """Time that an entry was without its stop, where the venue attaches none: kept with its trade."""
+    spells, bot.memory.bare_ms = bot.memory.bare_ms, {}
+    booked = [(books.open_trades[symbol].number, ms) for symbol, ms in spells.items() if symbol in books.open_trades]
+    if booked:
+        with bot.db.transaction() as conn:
+            for number, ms in booked:
+                ledger.add_naked(conn, number, ms)
+
+
 def planned_stops(trades: Mapping[str, OpenTrade], managed: Mapping[str, Managed]) -> dict[str, Decimal]:
     """{symbol: where its stop belongs}, for a pass that cannot read the store."""
     found = {symbol: trade.stop_price for symbol, trade in trades.items()}
