@@ -10,13 +10,14 @@ BIN := $(VENV)/bin
 ARGS ?= --config configs/demo.yaml --state data/demo/demo.db --fresh --cycles 240 --speed 1200
 SMOKE_ARGS ?= --cycles 5 --speed max
 SMOKE_DIR ?= data/smoke
+SEEDS ?= 200
 TEST_ARGS ?= -n 2 -q -m "not slow"
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --newline lf
 
 .PHONY: help venv install install-dev run test smoke logs smoke-logs lint format types contracts bench replay-all \
-	crash lock clean
+	chaos crash lock clean place-missing-stops-live
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +59,9 @@ run: install ## a bounded paper session to watch; ARGS="..." for your own
 test: install-dev ## the tests
 	$(BIN)/python -m pytest $(TEST_ARGS)
 
+place-missing-stops-live: install ## the stop that a position lacks, placed and verified: STATE=FILE
+	$(BIN)/tradectl stops place-missing --apply $(if $(STATE),--state $(STATE))
+
 smoke: install ## a few cycles in a folder of their own
 	@mkdir -p $(SMOKE_DIR)
 	cd $(SMOKE_DIR) && $(abspath $(BIN))/tradectl run --mode paper $(SMOKE_ARGS)
@@ -87,6 +91,9 @@ bench: install-dev ## the table of the README, measured here
 
 replay-all: install-dev ## every candle file to its end, ledger against the exchange's books
 	$(BIN)/python benchmarks/replay_all.py
+
+chaos: install ## worlds of random faults, crashes and operators: SEEDS=N, or SEED=S for one of them
+	$(BIN)/python -m tradectl.scenarios.chaos $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(CHAOS_ARGS)
 
 crash: install-dev ## kill -9 at random moments, then compare the books
 	$(BIN)/python -m pytest -q -m slow tests/crash

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
@@ -15,29 +15,47 @@ from unittest.mock import patch
 from tradectl.domain import intent as intent_module
 from tradectl.domain.intent import IntentState, Purpose, cancel_draft
 from tradectl.domain.order import Unknown
-from tradectl.domain.position import covers, protective_stops
+from tradectl.domain.position import Coverage, covers, protective_stops
 from tradectl.domain.signal import Verdict
 from tradectl.engine import recover, state
 from tradectl.execution import admission, booking, exits, observe, protect, resolve, stop_level, submit
 from tradectl.execution.drain import Drained
 from tradectl.execution.ingest import Ingested
 from tradectl.execution.stop_level import Arrangement
-from tradectl.operations import killswitch_activate
+from tradectl.operations import killswitch_activate, stops_place
+from tradectl.operations.stop_hands import PlacedStops
 from tradectl.risk import pipeline, sizing
 from tradectl.sim.venue import SimVenue
 from tradectl.store import intents, lease, ledger, outbox, positions
 
 Fault = Callable[[], AbstractContextManager[None]]
-FAULTS: dict[str, Fault] = {}
 
 
-def plants(make: Callable[[], Iterator[None]]) -> Fault:
-    fault = contextmanager(make)
-    FAULTS[make.__name__] = fault
-    return fault
+@dataclass(frozen=True)
+class Planted:
+    """`laws`: those of the checker that have to notice it; that the code stumbles over the fault is not enough.
+
+    `seed`: one that showed it, to be tried first.
+    """
+
+    fault: Fault
+    laws: frozenset[str]
+    seed: int
 
 
-@plants
+FAULTS: dict[str, Planted] = {}
+
+
+def plants(*laws: str, seed: int) -> Callable[[Callable[[], Iterator[None]]], Fault]:
+    def keep(make: Callable[[], Iterator[None]]) -> Fault:
+        fault = contextmanager(make)
+        FAULTS[make.__name__] = Planted(fault, frozenset(laws), seed)
+        return fault
+
+    return keep
+
+
+@plants("one order per intent", "unknown needs evidence", seed=7)
 def an_order_is_sent_again_when_nothing_came_back() -> Iterator[None]:
     send = submit.Door._send
 
@@ -49,7 +67,7 @@ def an_order_is_sent_again_when_nothing_came_back() -> Iterator[None]:
         yield
 
 
-@plants
+@plants("never naked by our own hand", seed=3)
 def the_old_stop_is_cancelled_before_the_new_one_is_placed() -> Iterator[None]:
     put = protect._Pass._put_in_order
 
@@ -58,7 +76,7 @@ def the_old_stop_is_cancelled_before_the_new_one_is_placed() -> Iterator[None]:
         if ours is not None and ours.stop_price is not None:
             stops, _ = protective_stops(look.position, snapshot.orders_of(look.position.symbol))
             for order in stops:
-                if (order.trigger_price - self._wanted(look.position)) * look.position.side.sign < 0:
+                if (order.trigger_price - self._wanted(look.position, look.cover)) * look.position.side.sign < 0:
                     await self._cancel(order, "planted")
         await put(self, look, snapshot, whose)
 
@@ -66,13 +84,13 @@ def the_old_stop_is_cancelled_before_the_new_one_is_placed() -> Iterator[None]:
         yield
 
 
-@plants
+@plants("write before act", seed=2)
 def an_intent_is_committed_after_its_order_was_sent() -> Iterator[None]:
     real = submit.Door.submit
 
-    async def late(self: Any, draft: Any, *, last_resort: bool = False) -> Any:
+    async def late(self: Any, draft: Any, **asked: Any) -> Any:
         if draft.purpose is not Purpose.STOP:
-            return await real(self, draft, last_resort=last_resort)
+            return await real(self, draft, **asked)
         held: list[Any] = []
         record = intents.record
 
@@ -83,7 +101,7 @@ def an_intent_is_committed_after_its_order_was_sent() -> Iterator[None]:
 
         with patch.object(intents, "record", remember):
             try:
-                return await real(self, draft, last_resort=last_resort)
+                return await real(self, draft, **asked)
             except _Later:
                 pass
         _, _, made = held[0]
@@ -101,7 +119,7 @@ class _Later(Exception):
     pass
 
 
-@plants
+@plants("fence", "unknown needs evidence", seed=13)
 def a_request_is_dated_when_it_leaves() -> Iterator[None]:
     """Its window then begins with the sending, whenever that is: a frozen bot's entry is as good as new."""
     place = SimVenue.place
@@ -114,7 +132,7 @@ def a_request_is_dated_when_it_leaves() -> Iterator[None]:
         yield
 
 
-@plants
+@plants("never naked by our own hand", "no position stays naked", seed=3)
 def a_list_is_taken_at_its_word() -> Iterator[None]:
     """What is not listed is not there, and what a missing position left is cancelled."""
 
@@ -134,7 +152,7 @@ def a_list_is_taken_at_its_word() -> Iterator[None]:
         yield
 
 
-@plants
+@plants("fence", seed=15)
 def latches_are_not_asked_when_an_entry_is_recorded() -> Iterator[None]:
     def nothing(*args: Any, **more: Any) -> None:
         return None
@@ -149,7 +167,7 @@ def _without(gates: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(gate for gate in gates if not gate.__module__.endswith("latches"))
 
 
-@plants
+@plants("covered exactly once", seed=34)
 def stops_are_sized_past_the_position() -> Iterator[None]:
     real = intent_module.stop_drafts
 
@@ -160,7 +178,7 @@ def stops_are_sized_past_the_position() -> Iterator[None]:
         yield
 
 
-@plants
+@plants("unknown needs evidence", seed=35)
 def not_found_is_not_placed() -> Iterator[None]:
     """One search is enough, whether the request has expired or not."""
 
@@ -176,7 +194,7 @@ def not_found_is_not_placed() -> Iterator[None]:
         yield
 
 
-@plants
+@plants("doubts end", seed=10)
 def what_was_in_flight_at_a_crash_is_forgotten() -> Iterator[None]:
     with patch.object(recover, "adopt_doubt", lambda *args, **more: ()), patch.object(resolve, "_left_open", _never):
         yield
@@ -186,7 +204,7 @@ def _never(*args: Any) -> bool:
     return False
 
 
-@plants
+@plants("fills are booked once", seed=1)
 def a_fill_is_booked_again() -> Iterator[None]:
     """Its execution id is not looked at: whatever a list brings twice counts twice."""
     real = booking.Booking._fill
@@ -202,7 +220,7 @@ def a_fill_is_booked_again() -> Iterator[None]:
         yield
 
 
-@plants
+@plants("fills are booked once", "money agrees", "the bot runs", seed=20)
 def the_cursor_goes_where_the_picture_is() -> Iterator[None]:
     """Fills that a list did not have yet are never asked for again."""
     real = ledger.set_cursor
@@ -214,7 +232,7 @@ def the_cursor_goes_where_the_picture_is() -> Iterator[None]:
         yield
 
 
-@plants
+@plants("no position stays naked", "every position is covered", seed=4)
 def a_missing_stop_is_not_placed() -> Iterator[None]:
     async def nothing(self: Any, look: Any) -> None:
         return None
@@ -223,7 +241,7 @@ def a_missing_stop_is_not_placed() -> Iterator[None]:
         yield
 
 
-@plants
+@plants("alerts commit with their cause", seed=1)
 def an_alert_is_lost() -> Iterator[None]:
     real = outbox.put
 
@@ -234,7 +252,7 @@ def an_alert_is_lost() -> Iterator[None]:
         yield
 
 
-@plants
+@plants("one position per symbol", seed=14)
 def a_symbol_that_is_taken_takes_another_entry() -> Iterator[None]:
     def free(ctx: Any, signal: Any) -> Verdict:
         return Verdict("occupied", True, "planted")
@@ -258,20 +276,20 @@ def _lenient(real: Any) -> Any:
     return record
 
 
-@plants
+@plants("limits", seed=10)
 def the_number_of_positions_is_not_limited() -> Iterator[None]:
     kept = tuple(gate for gate in sizing.BEFORE_SIZING if not gate.__module__.endswith("position_count"))
     with patch.object(sizing, "BEFORE_SIZING", kept):
         yield
 
 
-@plants
+@plants("exit codes match outcomes", seed=42)
 def the_kill_switch_calls_itself_verified() -> Iterator[None]:
     with patch.object(killswitch_activate._Run, "_left", lambda self: []):
         yield
 
 
-@plants
+@plants("fence", seed=20)
 def the_kill_switch_does_not_wait_for_what_is_under_way() -> Iterator[None]:
     async def at_once(*args: Any, **more: Any) -> Drained:
         return Drained((), 0, True)
@@ -280,7 +298,7 @@ def the_kill_switch_does_not_wait_for_what_is_under_way() -> Iterator[None]:
         yield
 
 
-@plants
+@plants("one bot per account", seed=38)
 def two_bots_may_hold_one_account() -> Iterator[None]:
     def share(conn: Any, holder: Any, wall_ms: int) -> int:
         row = lease.current(conn)
@@ -291,7 +309,7 @@ def two_bots_may_hold_one_account() -> Iterator[None]:
         yield
 
 
-@plants
+@plants("stops only tighten", "restarting twice equals once", seed=34)
 def a_stop_is_moved_to_the_larger_loss() -> Iterator[None]:
     def looser(instrument: Any, side: Any, trade: Any, taker_fee: Any) -> Any:
         return instrument.floor_price(trade.lot.average_price * (1 - side.sign * Decimal("0.02")))
@@ -327,7 +345,7 @@ def _loosest(real: Any) -> Any:
     return arrange
 
 
-@plants
+@plants("covered exactly once", "fills are booked once", "local equals venue", seed=40)
 def recovery_is_skipped() -> Iterator[None]:
     """Entries go on from whatever the books say, however old."""
 
@@ -335,4 +353,45 @@ def recovery_is_skipped() -> Iterator[None]:
         return snapshot, Ingested(bot.memory.cursor)
 
     with patch.object(state, "take_in", no_news):
+        yield
+
+
+@plants("exit codes match outcomes", seed=5)
+def a_stop_that_was_placed_is_not_looked_at_again() -> Iterator[None]:
+    """An operator's command calls a position covered because it has sent a stop."""
+
+    async def surely(desk: Any, symbol: str) -> tuple[bool, None]:
+        return True, None
+
+    with patch.object(stops_place, "covered", surely), patch.object(stops_place, "place_stops", _unsent):
+        yield
+
+
+async def _unsent(own: Any, books: Any, drafts: Any, newest: int) -> PlacedStops:
+    return PlacedStops(("sent",), (), None)
+
+
+@plants("doubts end", seed=89)
+def what_a_command_left_in_flight_is_forgotten() -> Iterator[None]:
+    """A running bot settles its own orders only."""
+
+    def own_only(intent: Any, epoch: int | None, too_late_ms: int = 0) -> bool:
+        return intent.state is not IntentState.UNKNOWN and epoch in (None, intent.epoch)
+
+    with patch.object(resolve, "_left_open", own_only):
+        yield
+
+
+@plants("stops only tighten", seed=97)
+def stops_go_back_to_the_stored_level() -> Iterator[None]:
+    """Stops are arranged at the level in the store, also where tighter ones stand."""
+    real = stop_level.arrange
+
+    def exact(position: Any, orders: Any, wanted: Any, ours: Any) -> Any:
+        return real(position, orders, wanted, ours, exactly=wanted is not None)
+
+    def at_the_stored(self: Any) -> None:
+        return None
+
+    with patch.object(protect, "arrange", exact), patch.object(Coverage, "loosest_price", property(at_the_stored)):
         yield

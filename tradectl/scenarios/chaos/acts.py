@@ -382,8 +382,9 @@ class Acts:
         await asyncio.wait([other.task], timeout=30)
         if other.task.done():
             return ExitCode.LEASE if other.task.result().startswith("LeaseHeld") else ExitCode.OK
-        other.stop.tell("the first one is to go on")  # the first had died: this one holds the account now
-        return None
+        both = self.bot.running  # else the first had died, and this one holds the account now
+        other.stop.tell("the first one is to go on")
+        return ExitCode.OK if both else None
 
     def _fates(self, name: str) -> RandomFates:
         return RandomFates(self.world.dice(f"fates:{name}"), self.weather)

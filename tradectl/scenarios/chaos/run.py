@@ -230,6 +230,8 @@ class _Life:
             self.watch.fenced_ms = None
         if claim.code is not ExitCode.OK:
             return
+        if claim.command == "second_bot":
+            self.watch.violate("one bot per account", "a second bot was let in while the first one ran")
         picture = views.snapshot(self.world.exchange.state)
         seen = check(picture)
         if claim.command.startswith("killswitch"):

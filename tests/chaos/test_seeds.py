@@ -1,0 +1,28 @@
+"""Whole worlds, seed by seed: random faults, crashes, people and operators, and every law of the checker.
+
+A seed that fails prints the one command that replays it.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tradectl.scenarios.chaos.run import run_seed
+
+SEEDS, AT_ONCE = 200, 10
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
+def test_no_law_is_broken(first: int) -> None:
+    failed = [verdict for seed in range(first, first + AT_ONCE) if not (verdict := run_seed(seed)).ok]
+    assert not failed, "\n".join(verdict.report() for verdict in failed)
+
+
+def test_the_worlds_are_worth_it() -> None:
+    """They trade, and every kind of command has succeeded and failed in some of them."""
+    verdicts = [run_seed(seed) for seed in range(40)]
+    assert sum(verdict.trades for verdict in verdicts) > 40
+    assert sum(verdict.fills == 0 for verdict in verdicts) < 14
+    said = {(claim.command, claim.code) for verdict in verdicts for claim in verdict.claims}
+    assert len({command for command, _ in said}) >= 12
+    assert len(said) >= 20
