@@ -144,7 +144,7 @@ def cycle_overhead(scratch: Path, cycles: int = 1_500) -> Iterator[tuple[str, st
             spent.clear()
             commits[0] = 0
             for number in range(1, cycles + 1):
-                parts.embedded.step()
+                parts.ground.step()
                 began = time.perf_counter()
                 await run_cycle(bot, number)
                 total += time.perf_counter() - began
@@ -187,10 +187,12 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the table into README.md")
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
+    from safety import contention, reconcile, simulation
+
     lines = ["| what | measured | bound |", "|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        for part in (processes, cycle_overhead, commits):
+        for part in (processes, cycle_overhead, commits, contention, reconcile, simulation):
             for what, measured, bound in part(scratch):
                 lines.append(f"| {what} | {measured} | {bound} |")
                 print(lines[-1], flush=True)

@@ -14,7 +14,8 @@ from tradectl.domain.intent import ClientId, Intent, IntentState, Purpose
 from tradectl.domain.money import dec
 from tradectl.domain.order import OrderFact, OrderSide, OrderStatus, OrderType, TriggerBy
 from tradectl.domain.system_state import Latch, LatchName
-from tradectl.store import intent_rows, intents, latches
+from tradectl.domain.tags import Tag
+from tradectl.store import intent_rows, intents, latches, outbox
 
 _TYPES = {Purpose.STOP: OrderType.STOP_MARKET}
 
@@ -45,6 +46,16 @@ def block_what_is_open(conn: sqlite3.Connection, wall_ms: int) -> None:
     for intent in intents.in_doubt(conn):
         if intent.number < 0:
             reason = f"outcome of emergency {intent.purpose.value} {intent.client_id} is unknown"
+            if latches.get(conn, LatchName.UNKNOWN_ORDER, intent.symbol) is None:
+                outbox.put(
+                    conn,
+                    at_ms=intent.created_ms,
+                    type=Tag.SAFETY_UNKNOWN_ORDER.value.lower(),
+                    symbol=intent.symbol,
+                    urgent=False,
+                    text=reason,
+                    context={"symbol": intent.symbol, "client_id": intent.client_id},
+                )
             latches.set_latch(conn, Latch(LatchName.UNKNOWN_ORDER, intent.symbol, intent.actor, wall_ms, reason))
 
 
