@@ -17,7 +17,7 @@ from bot_kit import SOL, UP, D, Row, lines, rig
 from incident_kit import attempt, held, must_be_seen, protections, sent
 
 from tradectl.domain.intent import ClientId, Purpose, cancel_draft, target_draft
-from tradectl.domain.order import Confirmed
+from tradectl.domain.order import Confirmed, OrderFact
 from tradectl.domain.position import Protection
 from tradectl.execution import exits
 from tradectl.sim.faults import Fault, Refuse
@@ -53,9 +53,7 @@ CASES = {
         },
         comes_back=False,
     ),
-    "the first refused": Case(
-        Purpose.TP2, "24.9", "rejected by the venue", refusals=(Refuse("price", "out of bounds"),)
-    ),
+    "the first refused": Case(Purpose.TP2, "24.9", "rejected by the venue", refusals=(Refuse("price", "no"),)),
     "the second refused": Case(Purpose.TP1, "24.8", "rejected by the venue", refusals=(None, Refuse("price", "no"))),
 }
 
@@ -101,7 +99,7 @@ def a_plan_is_placed_whole_or_not_at_all() -> Iterator[None]:
         plan = exits._missing(position, ours, resting)
         if any(exits._not_now(position, target, qty, instrument, doubtful) for target, qty in plan):
             return
-        placed = []
+        placed: list[OrderFact] = []
         for target, qty in plan:
             if not qty:
                 continue
