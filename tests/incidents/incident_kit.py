@@ -79,7 +79,7 @@ def sent(desk: Rig, *purposes: Purpose) -> list[Intent]:
 
 
 @contextmanager
-def must_be_seen() -> Iterator[None]:
-    """The check inside fails: with the old fault back in place, it has to."""
-    with pytest.raises(AssertionError):
+def must_be_seen(saying: str) -> Iterator[None]:
+    """The check inside fails where it says so: with the old fault back in place, it has to."""
+    with pytest.raises(AssertionError, match=saying):
         yield

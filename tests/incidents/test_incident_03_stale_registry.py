@@ -120,7 +120,7 @@ def test_an_empty_store_closes_none_of_four_live_positions(tmp_path: Path) -> No
 
 def test_closing_what_the_registry_lacks_is_seen(tmp_path: Path) -> None:
     before = lose_the_store(tmp_path)
-    with what_the_registry_lacks_is_closed(), must_be_seen():
+    with what_the_registry_lacks_is_closed(), must_be_seen("what nobody can explain is closed"):
         none_is_closed_and_all_are_seen_to(tmp_path, before)
 
 
@@ -148,7 +148,7 @@ def what_our_fills_explain_is_ours(folder: Path, before: dict[str, Decimal]) -> 
     """The check: all are adopted and protected, nothing is asked of a person, and each comes to its regular end."""
     with rig(folder, {symbol: STALE[symbol] for symbol in OURS}, KNOBS, ready=False) as desk:
         assert attempt(desk, step=False)
-        assert held(desk) == before
+        assert held(desk) == before, "what is ours stays"
         managed = desk.read(positions.alive)
         assert {symbol: one.entry_qty for symbol, one in managed.items()} == before
         assert {(one.state, one.origin) for one in managed.values()} == {(PositionState.OPEN, Origin.EXPLAINED)}
@@ -171,5 +171,5 @@ def test_a_stale_store_takes_over_what_its_own_fills_explain(tmp_path: Path) -> 
 
 def test_trusting_the_registry_alone_is_seen(tmp_path: Path) -> None:
     before = go_back_to_an_older_store(tmp_path)
-    with fills_explain_nothing(), must_be_seen():
+    with fills_explain_nothing(), must_be_seen("what is ours stays"):
         what_our_fills_explain_is_ours(tmp_path, before)

@@ -162,12 +162,12 @@ def test_a_bots_day_with_every_kind_of_action_is_on_record_as_the_exchange_saw_i
 
 
 def test_an_action_without_a_side_is_seen_by_the_record(tmp_path: Path) -> None:
-    with rig(tmp_path, [UP]) as desk, a_cancel_has_no_side(), must_be_seen():
+    with rig(tmp_path, [UP]) as desk, a_cancel_has_no_side(), must_be_seen("a cancel cannot be recorded"):
         every_action_comes_out_of_the_store_as_it_went_in(desk)
 
 
 def test_an_action_without_a_side_is_seen_by_a_bots_day(tmp_path: Path) -> None:
-    with a_cancel_has_no_side(), must_be_seen():
+    with a_cancel_has_no_side(), must_be_seen("ends the cycle"):
         a_day_of_every_action_is_on_record(tmp_path)
 
 

@@ -68,7 +68,7 @@ def the_valid_target_is_placed(folder: Path, case: Case) -> None:
         desk.plan.before_faults["place"] = list(case.refusals)
         assert attempt(desk)
         other = Purpose.TP1 if case.valid is Purpose.TP2 else Purpose.TP2
-        assert resting(desk) == {case.valid: D(case.qty)}
+        assert resting(desk) == {case.valid: D(case.qty)}, "the valid one rests without the other"
         said = [line for line in log() if f"{other.value} of" in line and "WARNING" in line]
         assert said and all(case.why in line for line in said)
         assert set(protections(desk).values()) == {Protection.COVERED} and held(desk) == {SOL: qty}
@@ -123,7 +123,7 @@ def test_one_target_that_cannot_be_placed_keeps_no_other_from_being_placed(tmp_p
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_plan_that_is_rejected_whole_is_seen(tmp_path: Path, name: str) -> None:
-    with a_plan_is_placed_whole_or_not_at_all(), must_be_seen():
+    with a_plan_is_placed_whole_or_not_at_all(), must_be_seen("rests without the other"):
         the_valid_target_is_placed(tmp_path, CASES[name])
 
 
