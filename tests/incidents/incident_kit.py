@@ -14,8 +14,10 @@ from bot_kit import SOL, D, Rig
 from tradectl.domain.intent import Intent, Purpose
 from tradectl.domain.order import Confirmed, OrderFact, OrderRequest, OrderSide, OrderType, TriggerBy
 from tradectl.domain.position import Protection, coverage
+from tradectl.domain.snapshot import Snapshot
 from tradectl.engine import daemon
 from tradectl.engine.assemble import RunOptions
+from tradectl.sim import views
 from tradectl.sim.ops import CancelOrder, PlaceOrder
 from tradectl.store import cycles, intents
 
@@ -46,9 +48,14 @@ def cancel_by_hand(desk: Rig, *orders: OrderFact) -> None:
         )
 
 
+def picture(desk: Rig) -> Snapshot:
+    """What is true at the exchange now; also from within a call to it."""
+    return views.snapshot(desk.embedded.host.state)
+
+
 def strip(desk: Rig, *symbols: str) -> None:
     """Somebody cancels every stop of these symbols."""
-    cancel_by_hand(desk, *(one for one in desk.snapshot().orders if one.symbol in symbols and one.protective))
+    cancel_by_hand(desk, *(one for one in picture(desk).orders if one.symbol in symbols and one.protective))
 
 
 def attempt(desk: Rig, *, step: bool = True) -> bool:
@@ -63,11 +70,11 @@ def attempt(desk: Rig, *, step: bool = True) -> bool:
 
 def held(desk: Rig) -> dict[str, Decimal]:
     """{symbol: signed quantity at the venue}."""
-    return {position.symbol: position.qty for position in desk.snapshot().positions if position.qty}
+    return {position.symbol: position.qty for position in picture(desk).positions if position.qty}
 
 
 def protections(desk: Rig) -> dict[str, Protection]:
-    snapshot = desk.snapshot()
+    snapshot = picture(desk)
     return {one.symbol: coverage(one, snapshot.orders).protection for one in snapshot.positions if one.qty}
 
 
