@@ -166,7 +166,7 @@ def not_found_is_not_placed() -> Iterator[None]:
 
     async def at_once(db: Any, venue: Any, clock: Any, intent: Any, max_skew_ms: int) -> Any:
         if intent.purpose is Purpose.CANCEL:
-            return await resolve._look_up_cancel(db, venue, clock, intent, max_skew_ms)
+            return await resolve._look_up_change(db, venue, clock, intent, max_skew_ms)
         order = await venue.find_order(intent.symbol, intent.client_id)
         if order is not None:
             return resolve._settle(db, clock, intent, IntentState.CONFIRMED, "found", order=order)

@@ -257,6 +257,22 @@ def target_draft(
     )
 
 
+def amend_draft(
+    order_id: str, symbol: str, side: OrderSide, trigger_price: Decimal, qty: Decimal | None, reason: str
+) -> IntentDraft:
+    """A stop moved in place: its trigger, and its quantity unless None."""
+    return IntentDraft(
+        symbol=symbol,
+        purpose=Purpose.AMEND,
+        side=side,
+        type=OrderType.STOP_MARKET,
+        qty=qty,
+        reason=reason,
+        trigger_price=trigger_price,
+        cancels_order_id=order_id,
+    )
+
+
 def cancel_draft(symbol: str, side: OrderSide, order_id: str, reason: str) -> IntentDraft:
     """The cancel of one order, by the venue's id."""
     return IntentDraft(

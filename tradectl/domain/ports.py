@@ -66,6 +66,18 @@ class Venue(Protocol):
     async def cancel(self, symbol: str, order_id: str, timestamp_ms: int, expires_ms: int) -> Outcome:
         """Confirmed carries the order as it ended; Rejected with code 'order_not_found' says it is no longer open."""
 
+    async def amend(
+        self,
+        symbol: str,
+        order_id: str,
+        timestamp_ms: int,
+        expires_ms: int,
+        *,
+        trigger_price: Decimal | None = None,
+        qty: Decimal | None = None,
+    ) -> Outcome:
+        """Changes an open stop in place; None leaves a value as it is. 'not_modified': it is so already."""
+
     async def set_leverage(self, symbol: str, leverage: Decimal) -> Outcome | None:
         """None when it was set (or was so already)."""
 

@@ -119,6 +119,11 @@ class Coverage:
     why: str = ""  # why stops that are there do not count; '' when all of them do
     steps: tuple[tuple[Decimal, Decimal], ...] = ()
 
+    @property
+    def loosest_price(self) -> Decimal | None:
+        """Of the stops that cover some of it."""
+        return self.steps[-1][0] if self.steps else None
+
 
 def protective_stops(position: PositionFact, orders: Iterable[OrderFact]) -> tuple[list[OrderFact], list[OrderFact]]:
     """(stops that cover, stops beyond liquidation): open, reduce-only or close-position, on the closing side."""

@@ -17,7 +17,7 @@ from decimal import Decimal
 
 from tradectl import logs
 from tradectl.domain.instrument import Instrument
-from tradectl.domain.intent import Intent, IntentDraft, Purpose, cancel_draft, exit_drafts, stop_drafts
+from tradectl.domain.intent import Intent, IntentDraft, Purpose, amend_draft, cancel_draft, exit_drafts, stop_drafts
 from tradectl.domain.ledger import OpenTrade
 from tradectl.domain.lifecycle import Managed
 from tradectl.domain.money import ZERO, text
@@ -29,7 +29,7 @@ from tradectl.errors import EntryRefused, VenueUnreachable
 from tradectl.execution import naked
 from tradectl.execution.admission import RACED
 from tradectl.execution.stop_level import already_passed, arrange, level_of
-from tradectl.execution.submit import ORDER_NOT_FOUND, Door, Submitted
+from tradectl.execution.submit import ORDER_NOT_FOUND, TOO_MANY_STOPS, Door, Submitted
 from tradectl.execution.whose import Owner, Whose, owner, purpose_of
 from tradectl.store import intents, positions
 from tradectl.store.database import Database
@@ -147,11 +147,11 @@ class _Pass:
         found = self._managed.get(position.symbol)
         return found if found is not None and found.side is position.side else None
 
-    def _wanted(self, position: PositionFact) -> Decimal:
+    def _wanted(self, position: PositionFact, cover: Coverage) -> Decimal:
         symbol = position.symbol
         instrument = self._instruments[symbol]
         ours, trade = self._ours(position), self._trades.get(symbol)
-        return level_of(position, ours, trade, instrument, self._rules.stop_loss_pct).price
+        return level_of(position, ours, trade, instrument, self._rules.stop_loss_pct, cover.loosest_price).price
 
     async def _put_in_order(self, look: _Look, snapshot: Snapshot, whose: Owner) -> None:
         """A covered position of ours whose stops are too many, or looser than planned. The books must agree on it."""
@@ -159,7 +159,7 @@ class _Pass:
         ours, trade = self._ours(position), self._trades.get(symbol)
         if ours is None or trade is None or trade.lot.qty != position.qty or snapshot.doubts:
             return
-        wanted = self._wanted(position) if ours.stop_price is not None else None
+        wanted = self._wanted(position, look.cover) if ours.stop_price is not None else None
         if wanted is not None and already_passed(position.side, wanted, position.mark_price):
             wanted = None  # what is there covers; a tighter level through which the market has gone is not placed
         plan = arrange(position, snapshot.orders_of(symbol), wanted, whose.ours)
@@ -177,12 +177,29 @@ class _Pass:
                 symbol, position.side, plan.place, price, self._rules.trigger_by, instrument, why, held=held
             )
             sent = await self._door.submit_slices(drafts)
-            if not isinstance(sent[-1].outcome, Confirmed):
+            last = sent[-1].outcome
+            if isinstance(last, Rejected) and last.code == TOO_MANY_STOPS:
+                await self._amend(drafts[len(sent) - 1 :], plan.cancel)
+                return
+            if not isinstance(last, Confirmed):
                 return  # the old ones stand
             self.result.placed[symbol] = text(price)
             _log.emit(Tag.SAFETY_STOP_PLACED, why, symbol=symbol)
         for order in plan.cancel:
             await self._cancel(order, "another stop stands in its place")
+
+    async def _amend(self, drafts: Sequence[IntentDraft], orders: Sequence[OrderFact]) -> None:
+        """The venue has no room for a stop beside the old ones: they are moved in place. What fails stays as it is."""
+        for draft, order in zip(drafts, orders, strict=False):
+            assert draft.trigger_price is not None
+            qty = None if order.close_position else draft.qty
+            why = f"moved in place, the venue takes no more stops: {draft.reason}"
+            change = amend_draft(order.order_id, order.symbol, order.side, draft.trigger_price, qty, why)
+            sent = await self._door.submit(change)
+            if not sent.confirmed:
+                return
+            self.result.placed[order.symbol] = text(draft.trigger_price)
+            _log.emit(Tag.SAFETY_STOP_PLACED, why, symbol=order.symbol, order=order.order_id)
 
     async def _cancel(self, order: OrderFact, why: str) -> None:
         """A cancel that fails is said, and nothing waits for it: the stop that counts stands already."""
@@ -233,7 +250,7 @@ class _Pass:
             self.result.naked[symbol] = "nothing of ours explains it, and such positions are only reported"
             return
         missing = abs(position.qty) - cover.covered_qty
-        price = self._wanted(position)
+        price = self._wanted(position, cover)
         if already_passed(side, price, position.mark_price):
             reason = f"stop level {text(price)} already passed (mark {text(position.mark_price)})"
             await self._close(look, reason)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 from tradectl import logs
 from tradectl.domain.fill import Fill, FillKind
@@ -16,8 +15,7 @@ from tradectl.domain.lifecycle import Origin, PositionState
 from tradectl.domain.money import ZERO, text
 from tradectl.domain.order import OrderSide
 from tradectl.domain.ports import Clock, Venue
-from tradectl.domain.position import Side
-from tradectl.domain.snapshot import Snapshot
+from tradectl.domain.position import coverage
 from tradectl.domain.system_state import Latch, LatchName
 from tradectl.domain.tags import Tag
 from tradectl.errors import VenueUnreachable
@@ -145,8 +143,10 @@ class Reconciler:
             if ours is not None:
                 return Done(action, "an entry of ours is in flight there", failed=True)
             adopted = "operator" in action.reason
-            stop = trade.stop_price or _stop_there(picture, action.scope, trade.side)
             position = picture.position(action.scope)
+            stop = trade.stop_price
+            if stop is None and position is not None and position.side is trade.side:
+                stop = coverage(position, picture.orders).loosest_price
             if stop is None and adopted and position is not None:
                 # Its entry says nothing to us: the stop is measured from where the market is now.
                 instrument = self._instruments[action.scope]
@@ -261,15 +261,3 @@ def _still_flies(conn: Connection, action: Action) -> bool:
         if symbol == action.scope and client_id == action.client_id:
             return abs(qty) >= abs(action.qty) and (qty > 0) == (action.qty > 0)
     return False
-
-
-def _stop_there(picture: Snapshot, symbol: str, side: Side) -> Decimal | None:
-    """The loosest stop that stands: the level that was good enough until now."""
-    levels = [
-        order.trigger_price
-        for order in picture.orders_of(symbol)
-        if order.protective and order.side is side.closing and order.trigger_price is not None
-    ]
-    if not levels:
-        return None
-    return min(levels) if side is Side.LONG else max(levels)

@@ -81,35 +81,66 @@ async def resolve(
 
 
 async def _look_up(db: Database, venue: Venue, clock: Clock, intent: Intent, max_skew_ms: int) -> Resolution:
-    if intent.purpose is Purpose.CANCEL:
-        return await _look_up_cancel(db, venue, clock, intent, max_skew_ms)
+    if intent.purpose in (Purpose.CANCEL, Purpose.AMEND):
+        return await _look_up_change(db, venue, clock, intent, max_skew_ms)
     while True:
         expired = await venue.server_time_ms() > intent.expires_ms + max_skew_ms
         order = await venue.find_order(intent.symbol, intent.client_id)
+        if order is not None and not _is_of(order, intent):
+            sentence = (
+                f"the venue has {order.order_id} under its client id, and that is another order: a person decides"
+            )
+            return Resolution(intent, sentence)
         if order is not None:
             return _settle(db, clock, intent, IntentState.CONFIRMED, "found at the venue", order=order)
         if not expired:
             return Resolution(intent, "not at the venue yet; its window is still open")
-        with db.transaction() as conn:
-            intents.note_search(conn, intent.number)
-            refreshed = intents.get(conn, intent.number)
-        assert refreshed is not None
-        if refreshed.searches >= SEARCHES_NEEDED:
-            sentence = f"{refreshed.searches} complete searches after it expired did not find it"
+        if _searched(db, intent):
+            sentence = f"{SEARCHES_NEEDED} complete searches after it expired did not find it"
             return _settle(db, clock, intent, IntentState.NOT_PLACED, sentence)
 
 
-async def _look_up_cancel(db: Database, venue: Venue, clock: Clock, intent: Intent, max_skew_ms: int) -> Resolution:
-    """A cancel is settled by whether its order is still open; while it may yet arrive, only 'gone' is evidence."""
+def _searched(db: Database, intent: Intent) -> bool:
+    """Counts one more search that found nothing; True once they are enough."""
+    with db.transaction() as conn:
+        intents.note_search(conn, intent.number)
+        now = intents.get(conn, intent.number)
+    assert now is not None
+    return now.searches >= SEARCHES_NEEDED
+
+
+def _is_of(order: OrderFact, intent: Intent) -> bool:
+    """Whether an order can have come from this intent: some venues take a client id again once its order has ended."""
+    return (order.symbol, order.side, order.type) == (intent.symbol, intent.side, intent.type) and (
+        intent.qty is None or order.qty == intent.qty
+    )
+
+
+async def _look_up_change(db: Database, venue: Venue, clock: Clock, intent: Intent, max_skew_ms: int) -> Resolution:
+    """A cancel or amendment is settled by what its order is now, asked by its id.
+
+    While it may yet arrive, only that it has been carried out is evidence. One that two complete searches after that do
+    not find is not open any more: the venue's history is shorter than ours.
+    """
+    assert intent.cancels_order_id is not None
     expired = await venue.server_time_ms() > intent.expires_ms + max_skew_ms
-    snapshot = await venue.snapshot()
-    still_open = any(order.order_id == intent.cancels_order_id for order in snapshot.orders)
-    if not still_open:
-        gone = "its order is no longer open"
-        return _settle(db, clock, intent, IntentState.CONFIRMED, gone, order_id=intent.cancels_order_id)
+    order = await venue.order(intent.symbol, intent.cancels_order_id)
+    while order is None and expired and not _searched(db, intent):
+        order = await venue.order(intent.symbol, intent.cancels_order_id)
+    if order is None and not expired:
+        return Resolution(intent, f"the venue does not find its order {intent.cancels_order_id}")
+    if order is None:
+        state = IntentState.CONFIRMED if intent.purpose is Purpose.CANCEL else IntentState.NOT_PLACED
+        return _settle(db, clock, intent, state, "its order is not open, nor in the venue's history any more")
+    if intent.purpose is Purpose.CANCEL:
+        done, how = not order.status.open, f"its order is {order.status.value}"
+    else:
+        done, how = order.trigger_price == intent.trigger_price, f"its trigger is {order.trigger_price}"
+    if done:
+        return _settle(db, clock, intent, IntentState.CONFIRMED, how, order=order)
     if not expired:
-        return Resolution(intent, "its order is still open; the cancel may yet arrive")
-    return _settle(db, clock, intent, IntentState.NOT_PLACED, "its order is open and the cancel has expired")
+        return Resolution(intent, f"{how}; it may yet arrive")
+    return _settle(db, clock, intent, IntentState.NOT_PLACED, f"{how}, and it has expired")
 
 
 def _settle(
@@ -120,15 +151,12 @@ def _settle(
     sentence: str,
     *,
     order: OrderFact | None = None,
-    order_id: str | None = None,
 ) -> Resolution:
     with db.transaction() as conn:
         now = intents.get(conn, intent.number)
         if now is not None and now.state is not IntentState.UNKNOWN:
             return Resolution(now, f"settled as {now.state.value} by another process meanwhile")
-        settled = intents.advance(
-            conn, intent.number, state, at_ms=clock.now_ms(), order=order, order_id=order_id, detail=sentence
-        )
+        settled = intents.advance(conn, intent.number, state, at_ms=clock.now_ms(), order=order, detail=sentence)
     _log.emit(
         Tag.SAFETY_UNKNOWN_ORDER,
         f"{intent.purpose.value} order {intent.client_id} resolved as {state.value}: {sentence}",

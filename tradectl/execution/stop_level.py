@@ -54,14 +54,18 @@ def level_of(
     trade: OpenTrade | None,
     instrument: Instrument,
     stop_loss_pct: Decimal,
+    standing: Decimal | None = None,
 ) -> Level:
-    """The stored stop, else the entry's plan, else the configured distance: from the entry of a position of ours, from
-    the mark of one that nobody can explain (an old entry says nothing about what can be lost from now on)."""
+    """The stored stop, else the entry's plan, else the level that `standing` stops have, else the configured distance:
+    from the entry of a position of ours, from the mark of one that nobody can explain (an old entry says nothing about
+    what can be lost from now on)."""
     planned, source = None, ""
     if ours is not None and ours.side is position.side and ours.stop_price is not None:
         planned, source = ours.stop_price, "the stored stop"
     elif trade is not None and trade.side is position.side and trade.stop_price is not None:
         planned, source = trade.stop_price, "the entry's plan"
+    elif standing is not None:
+        planned, source = standing, "the stop that stands on a part of it"
     from_mark = planned is None and ours is None
     price = stop_level(position, planned, instrument, stop_loss_pct, from_mark=from_mark)
     if not source:

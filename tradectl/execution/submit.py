@@ -29,6 +29,7 @@ from tradectl.store.database import Database
 _log = logs.get("execution.submit")
 
 ORDER_NOT_FOUND = "order_not_found"
+TOO_MANY_STOPS = "too_many_conditional"
 _AT_ONCE = (
     Purpose.STOP,
     Purpose.CANCEL,
@@ -166,6 +167,16 @@ class Door:
                 assert intent.cancels_order_id is not None
                 return await self._venue.cancel(
                     intent.symbol, intent.cancels_order_id, intent.created_ms, intent.expires_ms
+                )
+            if intent.purpose is Purpose.AMEND:
+                assert intent.cancels_order_id is not None
+                return await self._venue.amend(
+                    intent.symbol,
+                    intent.cancels_order_id,
+                    intent.created_ms,
+                    intent.expires_ms,
+                    trigger_price=intent.trigger_price,
+                    qty=intent.qty,
                 )
             return await self._venue.place(intent.request())
         except VenueUnreachable as error:

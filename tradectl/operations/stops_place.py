@@ -112,7 +112,7 @@ async def plan(books: Books, desk: Desk, rules: StopRules, symbol: str = "") -> 
             covered.append(name)
             continue
         pct = rules.protection.stop_loss_pct
-        level = level_of(position, managed.get(name), trades.get(name), instrument, pct)
+        level = level_of(position, managed.get(name), trades.get(name), instrument, pct, cover.loosest_price)
         missing.append(
             MissingStop(
                 symbol=name,

@@ -25,7 +25,7 @@ from tradectl.sim.faults import ACCOUNT, CONDITIONAL, ORDERS, POSITIONS, Call, F
 from tradectl.sim.feed import Feed
 from tradectl.sim.host import Host
 from tradectl.sim.line import Act, DirectLine, Lens, Line
-from tradectl.sim.ops import CancelOrder, PlaceOrder, SetLeverage, SetMarginMode
+from tradectl.sim.ops import AmendOrder, CancelOrder, PlaceOrder, SetLeverage, SetMarginMode
 
 T = TypeVar("T")
 
@@ -160,6 +160,22 @@ class SimVenue:
             return self._host.execute(CancelOrder(symbol, order_id, at_ms, expires_ms)).reply
 
         return await self._send("cancel", act, symbol, order_id) or Unknown("the exchange did not answer the cancel")
+
+    async def amend(
+        self,
+        symbol: str,
+        order_id: str,
+        timestamp_ms: int,
+        expires_ms: int,
+        *,
+        trigger_price: Decimal | None = None,
+        qty: Decimal | None = None,
+    ) -> Outcome:
+        def act(at_ms: int, share: float | None) -> Reply:
+            op = AmendOrder(symbol, order_id, at_ms, expires_ms, trigger_price=trigger_price, qty=qty)
+            return self._host.execute(op).reply
+
+        return await self._send("amend", act, symbol, order_id) or Unknown("the exchange did not answer the amendment")
 
     async def set_leverage(self, symbol: str, leverage: Decimal) -> Outcome | None:
         def act(at_ms: int, share: float | None) -> Reply:

@@ -56,6 +56,18 @@ class Through:
     async def cancel(self, symbol: str, order_id: str, timestamp_ms: int, expires_ms: int) -> Outcome:
         return await self._inner.cancel(symbol, order_id, timestamp_ms, expires_ms)
 
+    async def amend(
+        self,
+        symbol: str,
+        order_id: str,
+        timestamp_ms: int,
+        expires_ms: int,
+        *,
+        trigger_price: Decimal | None = None,
+        qty: Decimal | None = None,
+    ) -> Outcome:
+        return await self._inner.amend(symbol, order_id, timestamp_ms, expires_ms, trigger_price=trigger_price, qty=qty)
+
     async def set_leverage(self, symbol: str, leverage: Decimal) -> Outcome | None:
         return await self._inner.set_leverage(symbol, leverage)
 
