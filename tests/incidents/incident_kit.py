@@ -25,7 +25,7 @@ Fault = Callable[[], AbstractContextManager[None]]
 
 
 def by_hand(
-    desk: Rig, side: OrderSide, kind: OrderType, qty: str, *, symbol: str = SOL, client_id: str = "", **more: Any
+    desk: Rig, side: OrderSide, kind: OrderType, qty: str | None, *, symbol: str = SOL, client_id: str = "", **more: Any
 ) -> OrderFact:
     """An order straight at the exchange, as somebody places it who knows nothing of the bot."""
     host = desk.embedded.host
@@ -33,7 +33,7 @@ def by_hand(
     if kind.conditional:
         more.setdefault("trigger_by", TriggerBy.LAST)
     name = client_id or f"web-{host.state.next_order}"
-    request = OrderRequest(name, symbol, side, kind, D(qty), now_ms, now_ms + 5_000, **more)
+    request = OrderRequest(name, symbol, side, kind, None if qty is None else D(qty), now_ms, now_ms + 5_000, **more)
     reply = host.execute(PlaceOrder(request, now_ms)).reply
     assert isinstance(reply, Confirmed), reply
     return reply.order

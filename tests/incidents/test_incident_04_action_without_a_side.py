@@ -24,15 +24,18 @@ from tradectl.domain.intent import (
     IntentDraft,
     IntentState,
     Purpose,
+    amend_draft,
     cancel_draft,
     exit_draft,
     stop_draft,
     target_draft,
 )
-from tradectl.domain.order import OrderFact, OrderSide, OrderType, TriggerBy
+from tradectl.domain.order import OrderFact, OrderSide, TriggerBy
 from tradectl.domain.position import Side
+from tradectl.execution.submit import TOO_MANY_STOPS
 from tradectl.execution.sweep import EmergencyDoor, Hands, Sent
 from tradectl.sim.events import Accepted
+from tradectl.sim.faults import Refuse
 from tradectl.store import emergency, intents
 
 LAST = TriggerBy.LAST
@@ -57,13 +60,10 @@ def drafts(desk: Rig) -> dict[Purpose, list[IntentDraft]]:
         Purpose.CLOSE: [exit_draft(SOL, Side.SHORT, D("0.1"), "by hand", operator=True, held=D(3))],
         Purpose.CANCEL: [cancel_draft(SOL, side, "o7", "sweep") for side in OrderSide],
         Purpose.AMEND: [
-            IntentDraft(
-                SOL, Purpose.AMEND, side, OrderType.STOP_MARKET, None, "trails", trigger_price=D(100),
-                trigger_by=LAST, cancels_order_id="o8",
-            )
-            for side in OrderSide
+            amend_draft("o8", SOL, OrderSide.SELL, D("100.25"), D(2), "moved in place"),
+            amend_draft("o8", SOL, OrderSide.BUY, D("100.25"), None, "moved in place"),
         ],
-    }  # fmt: skip
+    }
 
 
 def asked(one: IntentDraft | Intent) -> dict[str, object]:
@@ -86,10 +86,11 @@ def every_action_comes_out_of_the_store_as_it_went_in(desk: Rig) -> None:
 
 
 # The prices of a day on which a bot does all of it. Stop at 99.5, targets at half a stop's distance and at three.
+FULL = ("100.7", "101.5", "100.6", "101.4")  # the first target fills: to break-even, the venue has no room for a stop
 DAY = [
     UP,  # enters
     ("100.5", "100.8", "100.4", "100.7"),  # places its two targets, and the stop that somebody took away
-    ("100.7", "101.5", "100.6", "101.4"),  # the first target fills: to break-even, place and cancel
+    FULL,
     ("101.4", "101.6", "101.3", "101.5"),
     ("101.5", "101.6", "100.9", "101.0"),  # turns round: leaves early
     ("101.0", "101.3", "100.9", "101.2"),  # enters again, and an operator closes it
@@ -108,7 +109,9 @@ def a_day_of_every_action_is_on_record(folder: Path) -> None:
     with rig(folder, DAY, KNOBS) as desk:
         assert attempt(desk)
         strip(desk, SOL)
-        for _ in DAY[1:6]:
+        for row in DAY[1:6]:
+            if row is FULL:
+                desk.plan.before_faults["place"] = [None, Refuse(TOO_MANY_STOPS, "no room for another stop")]
             assert attempt(desk), "an action that cannot be recorded ends the cycle"
         assert held(desk)
         closed = BotDesk(folder).call("--state", "bot.db", "positions", "close", SOL, "--reason", "news", "--yes")
@@ -117,17 +120,20 @@ def a_day_of_every_action_is_on_record(folder: Path) -> None:
         assert held(desk) == {}
         recorded = {one.client_id: one for one in desk.intents()}
         used = {one.purpose for one in recorded.values()}
-        assert used == set(Purpose) - {Purpose.AMEND}, "nothing amends yet"
-        assert all(one.state is IntentState.CONFIRMED for one in recorded.values())
+        assert used == set(Purpose)
+        refused = [one for one in recorded.values() if one.state is not IntentState.CONFIRMED]
+        assert [(one.purpose, one.state) for one in refused] == [(Purpose.STOP, IntentState.REJECTED)]
         seen = [event.order for event in desk.embedded.host.events_after(0, 1000) if isinstance(event, Accepted)]
         ours = [order for order in seen if order.client_id is not None]
         assert {order.client_id for order in ours} == {
-            one.client_id for one in recorded.values() if one.purpose is not Purpose.CANCEL
+            one.client_id
+            for one in recorded.values()
+            if one.purpose not in (Purpose.CANCEL, Purpose.AMEND) and one not in refused
         }
         for order in ours:
             assert same(order, recorded[str(order.client_id)])
-        gone = {one.cancels_order_id for one in sent(desk, Purpose.CANCEL)}
-        assert gone <= {order.order_id for order in seen} and len(gone) == len(sent(desk, Purpose.CANCEL))
+        changed = {one.cancels_order_id for one in sent(desk, Purpose.CANCEL, Purpose.AMEND)}
+        assert changed <= {order.order_id for order in seen}
 
 
 def same(order: OrderFact, intent: Intent) -> bool:

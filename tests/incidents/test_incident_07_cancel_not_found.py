@@ -117,7 +117,7 @@ def cancel_and_place_share_one_block() -> Iterator[None]:
     async def in_one_block(self: Any, look: Any, snapshot: Any, whose: Any) -> None:
         position = look.position
         for order in protective_stops(position, snapshot.orders_of(position.symbol))[0]:
-            too_loose = (order.trigger_price - self._wanted(position)) * position.side.sign < 0
+            too_loose = (order.trigger_price - self._wanted(position, look.cover)) * position.side.sign < 0
             if too_loose or order.qty > abs(position.qty):
                 sent = await self._door.submit(cancel_draft(order.symbol, order.side, order.order_id, "replaced"))
                 if not isinstance(sent.outcome, Confirmed):
