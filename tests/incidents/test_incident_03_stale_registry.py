@@ -72,7 +72,7 @@ def none_is_closed_and_all_are_seen_to(folder: Path, before: dict[str, Decimal])
         plan = desk.run(find(desk.db, desk.bot.venue, sides=desk.bot.strategy.sides))
         reported = {one.symbol: one.kind for one in plan.findings if one.blocks}
         assert reported == dict.fromkeys(FOUR, FindingKind.PHANTOM)
-        assert all("tradectl reconcile --adopt" in one.person for one in plan.findings if one.blocks)
+        assert all(f"reconcile --adopt {one.symbol}" in repr(one) for one in plan.findings if one.blocks)
         blocked = {one.scope for one in desk.read(latches.active) if one.name is LatchName.RECONCILE}
         assert blocked == set(FOUR)
         alerts = desk.read(outbox.count_by_type)
