@@ -2,7 +2,8 @@
 
 Each rule names a call ('snapshot', 'place', 'cancel', 'find_order', …), its symbol if that matters, and from which such
 call on it holds. What happens: 'refuse', 'drop' (the request is lost), 'lose' (the answer is), or a happening: an order
-id that somebody else cancels just before the call, or a symbol whose position somebody else closes.
+id that somebody else cancels just before the call, or a symbol whose position somebody else closes. 'refuse:CODE' is
+refused with the venue's code.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class Plan:
             except StopIteration:
                 pass
             return None
-        return Refuse("engine_busy", "the order was not executed") if rule["what"] == "refuse" else DropRequest()
+        what, _, code = rule["what"].partition(":")
+        return Refuse(code or "engine_busy", "the order was not executed") if what == "refuse" else DropRequest()
 
     def after(self, call):
         return LoseAnswer() if self.holds(call, True) else None

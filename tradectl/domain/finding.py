@@ -63,7 +63,8 @@ class Finding:
 
     evidence:  what was seen, with the numbers
     automatic: what is done about it without a person; '' nothing
-    person:    what a person can do about it; '' nothing is asked of anybody
+    person:    what a person is to do about it; '' nothing is asked of anybody
+    commands:  the ways to do it, to copy
     blocks:    entries are blocked there as long as it stands
     """
 
@@ -72,12 +73,15 @@ class Finding:
     evidence: str
     automatic: str = ""
     person: str = ""
+    commands: tuple[str, ...] = ()
     order_id: str | None = None
     blocks: bool = False
 
     @property
     def severity(self) -> Severity:
         least = FINDING_KINDS[self.kind].severity
+        if self.automatic and not self.person:
+            return min(least, Severity.DRIFT)  # an operator's word makes safe what would need a person
         return max(least, Severity.PERSON) if self.person and least is not Severity.AGREES else least
 
     @property

@@ -36,6 +36,10 @@ class Venue(Protocol):
     environment: str  # 'paper', 'testnet', 'live'
     currency: str
 
+    @property
+    def attaches_brackets(self) -> bool:
+        """Whether an entry can carry its stop and target; where not, the stop is the very next request."""
+
     async def server_time_ms(self) -> int: ...
 
     async def instruments(self) -> Mapping[str, Instrument]: ...

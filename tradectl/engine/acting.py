@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from tradectl import logs
-from tradectl.domain.intent import entry_drafts, exit_drafts
+from tradectl.domain.intent import entry_drafts, exit_drafts, stop_draft
 from tradectl.domain.money import ZERO, amount, percent, text
 from tradectl.domain.order import Confirmed, Unknown
 from tradectl.domain.signal import Decision, NoSignal, Signal, Sized, Verdict
@@ -22,6 +22,8 @@ _log = logs.get("engine.acting")
 async def enter(bot: Bot, sized: Sized) -> Decision:
     """Confirms leverage and margin mode, then sends the entry slice by slice, each with its stop and target attached.
 
+    Where the venue attaches none, the stop of each slice is the very next request; its targets follow with the next
+    look, as those of any position do.
     The first slice that is not confirmed ends it: what filled keeps its size, and nothing is resent (promise 1).
     """
     symbol = sized.admitted.signal.symbol
@@ -31,16 +33,37 @@ async def enter(bot: Bot, sized: Sized) -> Decision:
     if problem:
         return _decision(sized, "not_sent", "leverage", problem)
     sent: list[Submitted] = []
-    for draft in entry_drafts(sized, bot.protection.trigger_by):
+    attached = bot.venue.attaches_brackets
+    for draft in entry_drafts(sized, bot.protection.trigger_by, attached=attached):
         try:
             sent.append(await bot.door.submit(draft))
         except EntryRefused as refusal:
             # The fence came down between the gates and the commit: nothing was recorded for this slice.
             return _fenced(sized, refusal, sent)
         bot.memory.signalled_ms[symbol] = sent[-1].intent.created_ms
-        if not sent[-1].confirmed:
+        if not sent[-1].confirmed or not (attached or await _protected(bot, sized, sent[-1])):
             break
     return _entered(bot, sized, sent)
+
+
+async def _protected(bot: Bot, sized: Sized, entry: Submitted) -> bool:
+    """The stop of a slice that has been filled, or may be. False: it does not stand, and nothing is added to that."""
+    assert isinstance(entry.outcome, Confirmed)
+    order, symbol = entry.outcome.order, sized.admitted.signal.symbol
+    qty = order.qty if order.status.open else order.filled_qty
+    if not qty:
+        return True
+    reason = f"the stop of entry {entry.intent.client_id}"
+    draft = stop_draft(symbol, sized.side, qty, sized.stop_price, bot.protection.trigger_by, reason)
+    stop = await bot.door.submit(draft)
+    if isinstance(stop.outcome, Confirmed):
+        spell_ms = max(stop.outcome.order.created_ms - order.created_ms, 0)
+        bot.memory.bare_ms[symbol] = bot.memory.bare_ms.get(symbol, 0) + spell_ms
+        _log.emit(Tag.SAFETY_STOP_PLACED, reason, level=20, symbol=symbol, naked_ms=spell_ms)
+        return True
+    sentence = f"{reason} does not stand: {stop.sentence()}; it is looked at again at once"
+    _log.emit(Tag.SAFETY_NAKED_POSITION, sentence, level=40, symbol=symbol)
+    return False
 
 
 def _fenced(sized: Sized, refusal: EntryRefused, sent: list[Submitted]) -> Decision:

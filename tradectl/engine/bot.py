@@ -51,6 +51,7 @@ class Memory:
     warned_day: str = ""  # the UTC day whose daily-loss warning was given
     signalled_ms: dict[str, int] = field(default_factory=dict)  # symbol → last entry sent; from the intents at start
     books: Remembered = field(default_factory=Remembered)  # positions and trades as last read from the store
+    bare_ms: dict[str, int] = field(default_factory=dict)  # symbol → how long an entry just made had no stop yet
     blind_waiting: dict[str, int] = field(default_factory=dict)  # symbol → when its unknown emergency request expires
     acted_blind: bool = False  # something was done without the store, and waits in the emergency journal
     alerts: list[PendingAlert] = field(default_factory=list)

@@ -147,4 +147,6 @@ async def _look_again(bot: Bot, report: CycleReport) -> tuple[Snapshot, state.Bo
     snapshot, ingested = await state.take_in(bot, await bot.venue.snapshot())
     report.ingested.append(ingested)
     report.snapshot = snapshot
-    return snapshot, state.load_books(bot, snapshot)
+    books = state.load_books(bot, snapshot)
+    state.note_bare(bot, books)
+    return snapshot, books

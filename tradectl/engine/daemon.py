@@ -30,6 +30,7 @@ from tradectl.engine.emergency import import_emergency
 from tradectl.engine.ending import insist
 from tradectl.engine.recover import recover, restore
 from tradectl.engine.session_report import SessionReport, held_positions
+from tradectl.engine.state import take_in
 from tradectl.errors import (
     Busy,
     EntryRefused,
@@ -48,6 +49,7 @@ _log = logs.get("engine.daemon")
 
 RETRY_SECONDS = 1.0  # before a failed cycle is tried again
 HEARTBEAT_SECONDS = 5.0
+LAST_LOOK_S = 10.0  # for taking in what the last orders came to
 FAULTS_IN_A_ROW = 5  # unexpected errors before the bot stops itself
 
 
@@ -156,7 +158,20 @@ async def live(assembled: Assembled, options: RunOptions, log_path: str, stop: S
         done = bool(moved) and await _attempt(assembled, tally)
         await _wait(assembled, stop, deadline, began, done)
     tally.end_reason = tally.end_reason or stop.reason
+    await _last_look(bot, tally)
     return _finish(assembled, tally, log_path)
+
+
+async def _last_look(bot: Bot, tally: Run) -> None:
+    """What the last orders came to, taken into the books; what cannot be read now, the next run takes in."""
+    if tally.last is None:
+        return
+    try:
+        async with asyncio.timeout(LAST_LOOK_S):
+            tally.last.snapshot, _ = await take_in(bot, await bot.venue.snapshot())
+    except (Busy, StoreUnwritable, TimeoutError) as error:
+        said = error.what if isinstance(error, TradectlError) else f"no answer within {LAST_LOOK_S} s"
+        _log.emit(Tag.SESSION, f"the last fills are left for the next run: {said}", level=30)
 
 
 async def _live_until_signalled(assembled: Assembled, options: RunOptions, log_path: str) -> SessionReport:

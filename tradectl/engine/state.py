@@ -112,6 +112,16 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
         )
 
 
+def note_bare(bot: Bot, books: Books) -> None:
+    """Time that an entry was without its stop, where the venue attaches none: kept with its trade."""
+    spells, bot.memory.bare_ms = bot.memory.bare_ms, {}
+    booked = [(books.open_trades[symbol].number, ms) for symbol, ms in spells.items() if symbol in books.open_trades]
+    if booked:
+        with bot.db.transaction() as conn:
+            for number, ms in booked:
+                ledger.add_naked(conn, number, ms)
+
+
 def _new_day(stored: RiskState | None, snapshot: Snapshot) -> bool:
     return stored is not None and day_start_ms(stored.last_equity_ms) != day_start_ms(snapshot.at_ms)
 

@@ -62,7 +62,7 @@ def _admit_entry(
         raise EntryRefused(
             "a halt file forbids entries", code="halt_file", where=halt.halt_path(str(store)), why=halted
         )
-    blocking = _first_blocking(active, draft.symbol)
+    blocking = first_blocking(active, draft.symbol)
     if blocking is not None:
         raise EntryRefused(
             f"the latch {blocking.name.value} forbids entries",
@@ -107,7 +107,7 @@ def _no_exit_in_doubt(conn: Connection, symbol: str) -> None:
             )
 
 
-def _first_blocking(active: tuple[Latch, ...], symbol: str) -> Latch | None:
+def first_blocking(active: tuple[Latch, ...], symbol: str) -> Latch | None:
     """The first latch that forbids an entry on this symbol: the account's own, or one of the symbol's."""
     for latch in active:
         state = latch.rule.state

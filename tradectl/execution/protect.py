@@ -22,7 +22,7 @@ from tradectl.domain.ledger import OpenTrade
 from tradectl.domain.lifecycle import Managed
 from tradectl.domain.money import ZERO, text
 from tradectl.domain.order import Confirmed, OrderFact, Rejected, TriggerBy
-from tradectl.domain.position import Coverage, PositionFact, Protection, coverage
+from tradectl.domain.position import Coverage, PositionFact, Protection, coverage, protective_stops
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
 from tradectl.errors import EntryRefused, VenueUnreachable
@@ -81,7 +81,7 @@ async def protect(
     guard = _Pass(db, door, instruments, rules, managed, open_trades, doubtful, now_ms)
     for position in snapshot.positions:
         if position.qty:
-            await guard.one(_Look(snapshot.at_ms, position, coverage(position, snapshot.orders)), snapshot, whose)
+            await guard.one(_look(snapshot, position), snapshot, whose)
     await guard.cancel_left_behind(snapshot, whose)
     return guard.result
 
@@ -93,10 +93,16 @@ class _Look:
     at_ms: int
     position: PositionFact
     cover: Coverage
+    stops: tuple[OrderFact, ...]  # that cover some of it
 
     @property
     def covered(self) -> bool:
         return self.cover.protection is Protection.COVERED
+
+
+def _look(snapshot: Snapshot, position: PositionFact) -> _Look:
+    stops, _ = protective_stops(position, snapshot.orders)
+    return _Look(snapshot.at_ms, position, coverage(position, snapshot.orders), tuple(stops))
 
 
 class _Pass:
@@ -121,6 +127,7 @@ class _Pass:
         self._trades = trades
         self._doubtful = doubtful
         self._now_ms = now_ms
+        self._before_look = tuple(doubtful)
         self._newest: dict[str, int] = {}  # symbol → its newest stop when it was looked at
         self.result = Protected({}, {}, {})
 
@@ -134,6 +141,7 @@ class _Pass:
         # What is about to be alarmed about is looked at again: an operator may have closed it since the snapshot.
         with self._db.read() as conn:
             self._newest[symbol] = intents.newest_stop(conn, symbol)
+            self._before_look = intents.in_doubt(conn)
         look = await self._look_again(seen)
         if look is None:
             self.result.gone[symbol] = "its position was closed meanwhile"
@@ -154,12 +162,14 @@ class _Pass:
         return level_of(position, ours, trade, instrument, self._rules.stop_loss_pct, cover.loosest_price).price
 
     async def _put_in_order(self, look: _Look, snapshot: Snapshot, whose: Owner) -> None:
-        """A covered position of ours whose stops are too many, or looser than planned. The books must agree on it."""
+        """A covered position whose stops of ours are too many, or looser than planned. The books must agree on it."""
         position, symbol = look.position, look.position.symbol
         ours, trade = self._ours(position), self._trades.get(symbol)
-        if ours is None or trade is None or trade.lot.qty != position.qty or snapshot.doubts:
+        if trade is None or trade.lot.qty != position.qty or snapshot.doubts:
             return
-        wanted = self._wanted(position, look.cover) if ours.stop_price is not None else None
+        if ours is None and not self._rules.unexplained:
+            return
+        wanted = self._wanted(position, look.cover) if ours is not None and ours.stop_price is not None else None
         if wanted is not None and already_passed(position.side, wanted, position.mark_price):
             wanted = None  # what is there covers; a tighter level through which the market has gone is not placed
         plan = arrange(position, snapshot.orders_of(symbol), wanted, whose.ours)
@@ -169,8 +179,10 @@ class _Pass:
         if ZERO < plan.place < instrument.min_qty or (wanted is None and plan.place and not plan.cancel):
             return
         if plan.place:
-            price = wanted if wanted is not None else look.cover.stop_price
-            assert price is not None, "a covered position has a stop"
+            stands = look.cover.loosest_price
+            assert stands is not None, "a covered position has a stop"
+            tighter = wanted is not None and (wanted - stands) * position.side.sign > 0
+            price = wanted if tighter and wanted is not None else stands  # by itself, never looser than what stands
             why = f"stops rearranged: {text(plan.place)} at {text(price)}"
             held = abs(position.qty)
             drafts = stop_drafts(
@@ -218,7 +230,7 @@ class _Pass:
         position = snapshot.position(symbol)
         if position is None or not position.qty:
             return None
-        return _Look(snapshot.at_ms, position, coverage(position, snapshot.orders))
+        return _look(snapshot, position)
 
     def _awaited(self, look_ms: int, symbol: str, purposes: Sequence[Purpose]) -> Intent | None:
         """An order of that kind without an outcome that may have come too late for a look at `look_ms`, or may yet.
@@ -229,7 +241,8 @@ class _Pass:
         """
         with self._db.read() as conn:
             doubtful = intents.in_doubt(conn)
-        for intent in doubtful:
+        # What was in doubt before that look and is not now may have come too late for it all the same.
+        for intent in {one.number: one for one in (*self._before_look, *doubtful)}.values():
             if intent.symbol == symbol and intent.purpose in purposes:
                 if look_ms <= intent.expires_ms + self._rules.max_skew_ms:
                     return intent
@@ -250,7 +263,8 @@ class _Pass:
             self.result.naked[symbol] = "nothing of ours explains it, and such positions are only reported"
             return
         instrument = self._instruments[symbol]
-        qty = placeable(position, abs(position.qty) - cover.covered_qty, instrument)
+        missing = abs(position.qty) - cover.covered_qty
+        qty = placeable(position, missing, instrument)
         if not qty:  # nor could it be closed: orders that are bound to be refused help nobody
             self.result.naked[symbol] = f"it is dust, below the venue's smallest order {text(instrument.min_qty)}"
             return
@@ -281,6 +295,8 @@ class _Pass:
                 if self._is_our_stop(order):
                     await self._cancel(order, "it lay beyond liquidation")
             return
+        if await self._enlarge(look, missing, submitted):
+            return
         self.result.naked[symbol] = submitted.sentence()
         if submitted.outcome is None or submitted.intent.state.in_doubt:
             return  # nothing is known to have failed: the next pass asks the venue first
@@ -290,6 +306,24 @@ class _Pass:
             self.result.gone[symbol] = "its position was closed or covered meanwhile"
             return
         await self._close(now, f"the venue keeps refusing its stop ({submitted.sentence()})")
+
+    async def _enlarge(self, look: _Look, missing: Decimal, refused: Submitted) -> bool:
+        """Where the venue takes no more stops, one of ours that stands takes what is missing too."""
+        if not isinstance(refused.outcome, Rejected) or refused.outcome.code != TOO_MANY_STOPS:
+            return False
+        symbol, most = look.position.symbol, self._instruments[look.position.symbol].max_market_qty
+        for order in look.stops:
+            if not self._is_our_stop(order) or order.close_position or order.qty + missing > most:
+                continue
+            assert order.trigger_price is not None
+            why = f"enlarged by {text(missing)}: the venue takes no more stops"
+            qty = order.qty + missing
+            change = amend_draft(order.order_id, symbol, order.side, order.trigger_price, qty, why)
+            if (await self._door.submit(change)).confirmed:
+                self.result.placed[symbol] = text(order.trigger_price)
+                _log.emit(Tag.SAFETY_STOP_PLACED, why, symbol=symbol, order=order.order_id)
+                return True
+        return False
 
     async def _place(self, drafts: Sequence[IntentDraft]) -> Submitted:
         """The stops, each one refused tried once more as a new intent: one late request ends no position."""

@@ -73,7 +73,7 @@ def plan(picture: Snapshot, local: Local, *, adopt: frozenset[str] = frozenset()
         findings.append(found)
         actions += steps
     for sentence in picture.doubts:
-        findings.append(Finding(_K.UNREADABLE, "", sentence, person="try again: tradectl reconcile"))
+        findings.append(Finding(_K.UNREADABLE, "", sentence, person="try again", commands=("tradectl reconcile",)))
     actions += _blocks(findings, local, in_doubt=bool(picture.doubts))
     return Plan(picture.at_ms, tuple(findings), tuple(actions), fingerprint(picture, local))
 
@@ -90,7 +90,7 @@ def _naked(
     unexplained = found.kind in (_K.PHANTOM, _K.CONFLICT)
     if unexplained and report_only:
         command = f"tradectl stops place-missing --symbol {position.symbol} --apply"
-        yield Finding(_K.NAKED, position.symbol, evidence, person=command)
+        yield Finding(_K.NAKED, position.symbol, evidence, person="place the missing stop", commands=(command,))
         return
     where = "measured from the mark" if unexplained else "at its planned level"
     yield Finding(_K.NAKED, position.symbol, evidence, automatic=f"the missing stop is placed, {where}")
@@ -101,8 +101,15 @@ def _order(order: OrderFact, whose: Owner, local: Local, *, gone: bool) -> tuple
     what = f"{order.side.value} {order.type.value} of {text(order.qty)}"
     if kind is Whose.OTHER_STORE:
         evidence = f"{what} carries {order.client_id}: a bot with another store trades on this account"
-        person = f"stop that bot; then tradectl orders cancel {order.order_id}"
-        found = Finding(_K.OTHER_STORE, order.symbol, evidence, person=person, order_id=order.order_id, blocks=True)
+        found = Finding(
+            _K.OTHER_STORE,
+            order.symbol,
+            evidence,
+            person="stop that bot, then cancel its order",
+            commands=(f"tradectl orders cancel {order.order_id}",),
+            order_id=order.order_id,
+            blocks=True,
+        )
         return found, _noted(order, "other_store", local)
     if kind is Whose.FOREIGN:
         found = Finding(_K.FOREIGN, order.symbol, f"{what} is not ours: left alone", order_id=order.order_id)
@@ -118,8 +125,10 @@ def _order(order: OrderFact, whose: Owner, local: Local, *, gone: bool) -> tuple
         why = "no intent of this store" if state is None else f"its intent is {state.value}"
         kept = "; it protects, and is kept" if order.protective else ""
         evidence = f"{what} carries {order.client_id}: {why}{kept}"
-        person = "" if order.protective else f"tradectl orders cancel {order.order_id}"
-        found = Finding(_K.STRAY, order.symbol, evidence, person=person, order_id=order.order_id)
+        person, commands = (
+            ("", ()) if order.protective else ("cancel it", (f"tradectl orders cancel {order.order_id}",))
+        )
+        found = Finding(_K.STRAY, order.symbol, evidence, person=person, commands=commands, order_id=order.order_id)
         return found, _noted(order, "stray", local)
     return Finding(_K.MATCHED, order.symbol, f"{what} is {order.client_id}", order_id=order.order_id), []
 

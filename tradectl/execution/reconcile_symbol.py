@@ -12,6 +12,7 @@ from tradectl.domain.position import PositionFact
 from tradectl.execution.reconcile_sides import Action, ActionKind, Flight, Local
 
 _K = FindingKind
+_TAKE = "look at the venue, then take its picture over"
 
 
 def classify(
@@ -38,8 +39,10 @@ def _absent(symbol: str, after: Decimal, local: Local, *, in_doubt: bool) -> tup
     if after:
         evidence = f"the books hold {text(after)}, the venue lists nothing, and no fill closes it"
         if in_doubt:
-            return Finding(_K.UNREADABLE, symbol, evidence, person="try again: tradectl reconcile", blocks=True), []
-        return _person(_K.ORPHAN, symbol, evidence, _adopt_command(symbol)), []
+            return Finding(
+                _K.UNREADABLE, symbol, evidence, person="try again", commands=("tradectl reconcile",), blocks=True
+            ), []
+        return _person(_K.ORPHAN, symbol, evidence, _TAKE, _adopt(symbol)), []
     if now:
         count = local.unbooked.get(symbol, 0)
         evidence = f"the books hold {text(now)}; {count} fill{'s' if count > 1 else ''} at the venue closed it"
@@ -63,7 +66,7 @@ def _present(position: PositionFact, after: Decimal, local: Local) -> tuple[Find
     flying = sum((one.qty for one in flights), ZERO)
     if after and (after > 0) != (theirs > 0):
         evidence = f"the venue shows {text(theirs)}, the books hold {text(after)}: opposite sides"
-        return _person(_K.CONFLICT, symbol, evidence, _adopt_command(symbol)), []
+        return _person(_K.CONFLICT, symbol, evidence, _TAKE, _adopt(symbol)), []
     if missing and flying and (flying > 0) == (theirs > 0) == (missing > 0) and abs(missing) <= abs(flying):
         evidence = f"the venue shows {text(theirs)}, an entry of {text(flying)} is in flight, its fills are not here"
         said = "adopted by a fill that stands in until the real ones come"
@@ -71,12 +74,12 @@ def _present(position: PositionFact, after: Decimal, local: Local) -> tuple[Find
     if not after:
         if flying and (flying > 0) != (theirs > 0):
             evidence = f"the venue shows {text(theirs)} while an entry of {text(flying)} is in flight"
-            return _person(_K.CONFLICT, symbol, evidence, _adopt_command(symbol)), []
+            return _person(_K.CONFLICT, symbol, evidence, _TAKE, _adopt(symbol)), []
         evidence = f"the venue shows {text(theirs)} at {text(position.entry_price)}; no fill of ours explains it"
-        return _person(_K.PHANTOM, symbol, evidence, _phantom_commands(symbol)), []
+        return _person(_K.PHANTOM, symbol, evidence, "adopt it, or close it", _adopt(symbol), _close(symbol)), []
     if missing:
         evidence = f"the venue shows {text(theirs)}, the books come to {text(after)}, and no fill explains the rest"
-        return _person(_K.DRIFT, symbol, evidence, _adopt_command(symbol)), []
+        return _person(_K.DRIFT, symbol, evidence, _TAKE, _adopt(symbol)), []
     return _agreeing(position, now, ours, local)
 
 
@@ -85,13 +88,13 @@ def _agreeing(position: PositionFact, now: Decimal, ours: Managed | None, local:
     symbol, theirs = position.symbol, position.qty
     if ours is not None and ours.state is not PositionState.PENDING and ours.side is not position.side:
         evidence = f"the position here is {ours.side.value}, the venue's is {position.side.value}"
-        return _person(_K.CONFLICT, symbol, evidence, _adopt_command(symbol)), []
+        return _person(_K.CONFLICT, symbol, evidence, _TAKE, _adopt(symbol)), []
     if ours is None and not local.held_by_us(symbol):
         evidence = f"{text(theirs)} at {text(position.entry_price)} was opened by orders that are not ours"
-        return _person(_K.PHANTOM, symbol, evidence, _phantom_commands(symbol)), []
+        return _person(_K.PHANTOM, symbol, evidence, "adopt it, or close it", _adopt(symbol), _close(symbol)), []
     if position.side not in local.sides:
         evidence = f"{position.side.value} {text(abs(theirs))}: the strategy does not trade that direction"
-        return _person(_K.CONFLICT, symbol, evidence, f"tradectl positions close {symbol} --reason TEXT"), []
+        return _person(_K.CONFLICT, symbol, evidence, "close it", _close(symbol)), []
     if ours is None:
         evidence = f"{text(theirs)} at the venue, opened by {local.openers_after.get(symbol)}; no position of it here"
         reason = "our own orders opened it"
@@ -99,7 +102,8 @@ def _agreeing(position: PositionFact, now: Decimal, ours: Managed | None, local:
         return Finding(_K.EXPLAINED, symbol, evidence, automatic="taken over with its stops and targets"), [take]
     if now != theirs:
         count = local.unbooked.get(symbol, 0)
-        evidence = f"the books hold {text(now)}, the venue {text(theirs)}: {count} fill(s) explain it"
+        fills = f"{count} fills explain" if count > 1 else "one fill explains"
+        evidence = f"the books hold {text(now)}, the venue {text(theirs)}: {fills} it"
         return Finding(_K.DRIFT, symbol, evidence, automatic="booked; its stops are sized anew"), []
     return Finding(_K.MATCHED, symbol, f"{text(theirs)} on both sides"), []
 
@@ -136,13 +140,13 @@ def _adopted(
     return Finding(found.kind, symbol, found.evidence, automatic=f"{said}: adopted"), steps
 
 
-def _person(kind: FindingKind, symbol: str, evidence: str, person: str) -> Finding:
-    return Finding(kind, symbol, evidence, person=person, blocks=True)
+def _person(kind: FindingKind, symbol: str, evidence: str, person: str, *commands: str) -> Finding:
+    return Finding(kind, symbol, evidence, person=person, commands=commands, blocks=True)
 
 
-def _adopt_command(symbol: str) -> str:
-    return f"look at the venue; to take its picture over: tradectl reconcile --adopt {symbol} --apply"
+def _adopt(symbol: str) -> str:
+    return f"tradectl reconcile --adopt {symbol} --apply --reason TEXT"
 
 
-def _phantom_commands(symbol: str) -> str:
-    return f"tradectl reconcile --adopt {symbol} --apply, or tradectl positions close {symbol} --reason TEXT"
+def _close(symbol: str) -> str:
+    return f"tradectl positions close {symbol} --reason TEXT"

@@ -40,15 +40,23 @@ def adopt_doubt(db: Database, clock: Clock, *, reason: str) -> tuple[Intent, ...
     return _adopt(db, clock, reason=reason)
 
 
-def _left_open(intent: Intent, epoch: int | None) -> bool:
-    return intent.state is not IntentState.UNKNOWN and epoch in (None, intent.epoch)
+def _left_open(intent: Intent, epoch: int | None, too_late_ms: int = 0) -> bool:
+    """Whether nobody will say any more what became of it: it is of this epoch, or can no longer arrive.
+
+    too_late_ms: what expired before that on the venue's clock cannot; so a command that died leaves nothing behind.
+    """
+    if intent.state is IntentState.UNKNOWN:
+        return False
+    return epoch in (None, intent.epoch) or intent.expires_ms < too_late_ms
 
 
-def _adopt(db: Database, clock: Clock, *, reason: str, epoch: int | None = None) -> tuple[Intent, ...]:
-    """Every intent in doubt, those of this epoch (None: of all) as UNKNOWN now."""
+def _adopt(
+    db: Database, clock: Clock, *, reason: str, epoch: int | None = None, too_late_ms: int = 0
+) -> tuple[Intent, ...]:
+    """Every intent in doubt, those of this epoch (None: of all) and those that expired long ago as UNKNOWN now."""
     with db.transaction() as conn:
         for intent in intents.in_doubt(conn):
-            if _left_open(intent, epoch):
+            if _left_open(intent, epoch, too_late_ms):
                 unknown = intents.advance(conn, intent.number, IntentState.UNKNOWN, at_ms=clock.now_ms(), detail=reason)
                 block_symbol(conn, unknown, clock.wall_ms(), clock.now_ms(), reason)
         return intents.in_doubt(conn)
@@ -60,13 +68,15 @@ async def resolve(
     """One pass over every UNKNOWN intent. Unreadable sources leave it as it is; nothing is raised for them.
 
     epoch: the caller's own lease. It has nothing under way while it asks, so what it left RECORDED or SENT (the store
-    failed once the request had left) is in doubt as well. 0: judge UNKNOWN ones alone.
+    failed once the request had left) is in doubt as well, and so is what a command that died left. 0: judge UNKNOWN
+    ones alone.
     """
     with db.read() as conn:
         found = intents.in_doubt(conn)
         blocked = any(latch.name is LatchName.UNKNOWN_ORDER for latch in latches.active(conn))
-    if epoch and any(_left_open(intent, epoch) for intent in found):
-        found = _adopt(db, clock, reason="its outcome could not be recorded", epoch=epoch)
+    too_late_ms = clock.now_ms() - max_skew_ms
+    if epoch and any(_left_open(intent, epoch, too_late_ms) for intent in found):
+        found = _adopt(db, clock, reason="its outcome was not recorded", epoch=epoch, too_late_ms=too_late_ms)
     doubtful = [intent for intent in found if intent.state is IntentState.UNKNOWN]
     if not doubtful and not blocked:
         return ()
@@ -86,7 +96,7 @@ async def _look_up(db: Database, venue: Venue, clock: Clock, intent: Intent, max
     while True:
         expired = await venue.server_time_ms() > intent.expires_ms + max_skew_ms
         order = await venue.find_order(intent.symbol, intent.client_id)
-        if order is not None and not _is_of(order, intent):
+        if order is not None and not _is_of(order, intent, max_skew_ms):
             sentence = (
                 f"the venue has {order.order_id} under its client id, and that is another order: a person decides"
             )
@@ -109,11 +119,14 @@ def _searched(db: Database, intent: Intent) -> bool:
     return now.searches >= SEARCHES_NEEDED
 
 
-def _is_of(order: OrderFact, intent: Intent) -> bool:
-    """Whether an order can have come from this intent: some venues take a client id again once its order has ended."""
-    return (order.symbol, order.side, order.type) == (intent.symbol, intent.side, intent.type) and (
-        intent.qty is None or order.qty == intent.qty
-    )
+def _is_of(order: OrderFact, intent: Intent, max_skew_ms: int) -> bool:
+    """Whether an order can have come from this intent: a store that was put back from a copy gives numbers out again.
+
+    Its quantity may be smaller: some venues cut a reduce-only order to the position.
+    """
+    same = (order.symbol, order.side, order.type) == (intent.symbol, intent.side, intent.type)
+    fits = intent.qty is None or order.qty <= intent.qty
+    return same and fits and order.created_ms + max_skew_ms >= intent.created_ms
 
 
 async def _look_up_change(db: Database, venue: Venue, clock: Clock, intent: Intent, max_skew_ms: int) -> Resolution:

@@ -119,11 +119,15 @@ def arrange(
 ) -> Arrangement:
     """Stops of ours at `wanted` or tighter, exactly as many as others' stops leave uncovered (promise 5).
 
+    Kept are first those at `wanted`, then the tightest: where two who work towards one level meet, both keep the same.
     wanted None: any level that covers will do. exactly: tighter ones make way too, on an operator's word. Others' stops
     count, and are never cancelled (promise 6).
     """
     stops, _ = protective_stops(position, orders)
-    mine = sorted((order for order in stops if ours(order)), key=lambda order: _looseness(position, order))
+    mine = sorted(
+        (order for order in stops if ours(order)),
+        key=lambda order: (_trigger(order) != wanted, *_looseness(position, order)),
+    )
     theirs = sum((covers(order, position) for order in stops if not ours(order)), ZERO)
     needed = max(abs(position.qty) - theirs, ZERO)
     kept: list[OrderFact] = []

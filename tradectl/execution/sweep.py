@@ -20,6 +20,7 @@ from tradectl.domain.ports import Clock, Venue
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
 from tradectl.errors import EntryRefused, StoreBusy, StoreRefused, StoreUnwritable, VenueUnreachable
+from tradectl.execution.admission import RACED
 from tradectl.execution.submit import ORDER_NOT_FOUND, Door
 from tradectl.store import emergency
 
@@ -39,6 +40,7 @@ class Sent:
     sentence: str
     recorded_in: str
     client_id: str = ""  # of an order; '' of a cancel
+    raced: bool = False  # another process is at the same thing just now
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +177,19 @@ class Hands:
         """
         if self._door is None:
             return await self._through_emergency(draft)
+        door = self._door
         try:
-            return await self._through_store(draft, seen=seen)
+            sent = await self._through_store(draft, seen=seen)
         except EntryRefused as refusal:
-            return Sent(None, refusal.what, "")
+            return Sent(None, refusal.what, "", raced=refusal.code == RACED)
+        if sent is None and draft.symbol not in door.unsettled:
+            return await self._through_emergency(draft)  # the store failed before anything had left
+        return sent
+
+    async def amend(self, draft: IntentDraft) -> Sent:
+        """A stop moved in place. Through the store or not at all: its outcome could be told by nothing else."""
+        sent = await self._through_store(draft)
+        return sent if sent is not None else Sent(None, f"not moved in place: {self.store_trouble}", "")
 
     async def _through_store(self, draft: IntentDraft, *, seen: int | None = None) -> Sent | None:
         if self._door is None:

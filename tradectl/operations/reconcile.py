@@ -7,7 +7,7 @@ positions, orders or books have moved since, it is refused (their fingerprint di
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tradectl.execution.reconcile_apply import Done, Reconciler
 from tradectl.execution.reconcile_read import find
 from tradectl.execution.resolve import adopt_doubt, resolve
 from tradectl.execution.submit import Door
-from tradectl.operations import act_record
+from tradectl.operations import act_record, symbols
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import Desk, wall_ms
 from tradectl.operations.stop_rules import StopRules
@@ -38,16 +38,29 @@ _CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """`adopt`: symbols in which an operator takes the venue's picture over the books."""
+    """`adopt`: symbols in which an operator takes the venue's picture over the books.
+
+    in_doubt: client ids of requests whose outcome is not known; a bot that is alive settles them, else `apply` does.
+    """
 
     identity: Identity
     path: Path
     plan: Plan
     adopt: frozenset[str]
+    in_doubt: tuple[str, ...] = ()
+    bot_alive: bool = False
+
+    @property
+    def severity(self) -> Severity:
+        return max(self.plan.severity, Severity.DRIFT if self.in_doubt else Severity.AGREES)
 
     @property
     def exit_code(self) -> ExitCode:
-        return _CODES[self.plan.severity]
+        return _CODES[self.severity]
+
+    @property
+    def anything_to_do(self) -> bool:
+        return bool(self.plan.actions) or (bool(self.in_doubt) and not self.bot_alive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +79,14 @@ class Applied:
         return self.after.exit_code
 
 
+async def symbols_of(desk: Desk, typed: Sequence[str]) -> frozenset[str]:
+    """Symbols as an operator types them, as the venue knows them. Raises UsageError, VenueUnreachable."""
+    if not typed:
+        return frozenset()
+    listed = await desk.venue.instruments()
+    return frozenset(symbols.match(one, listed, desk.venue.currency, whose="the venue") for one in typed)
+
+
 async def plan(books: Books, desk: Desk, rules: StopRules, adopt: frozenset[str]) -> Reconciliation:
     """Reads both sides; changes nothing. Raises VenueUnreachable, StoreBusy and its kin."""
     db = books.db
@@ -78,7 +99,8 @@ async def plan(books: Books, desk: Desk, rules: StopRules, adopt: frozenset[str]
             why="neither the venue nor the books hold it",
             hint="tradectl reconcile lists what differs",
         )
-    return Reconciliation(db.identity, books.path, found, adopt)
+    doubtful = tuple(intent.client_id for intent in books.in_doubt() or ())
+    return Reconciliation(db.identity, books.path, found, adopt, doubtful, books.bot_alive(wall_ms()))
 
 
 async def apply(
@@ -89,7 +111,7 @@ async def apply(
     assert db is not None
     now = await plan(books, desk, rules, shown.adopt)
     _same_world(shown, now)
-    if not books.bot_alive(wall_ms()):
+    if now.in_doubt and not now.bot_alive:
         # Nobody else will ask what became of a dead bot's orders.
         adopt_doubt(db, desk.clock, reason="left in doubt by a bot that is gone")
         await resolve(db, desk.venue, desk.clock, max_skew_ms=rules.protection.max_skew_ms, actor=actor)

@@ -7,26 +7,27 @@ has passed already is the operator's choice: close the position, place the stop 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 
-from tradectl.domain.intent import exit_draft, stop_drafts
+from tradectl.domain.instrument import Instrument
+from tradectl.domain.intent import stop_drafts
 from tradectl.domain.ledger import OpenTrade
 from tradectl.domain.lifecycle import Managed
-from tradectl.domain.money import ZERO, text
-from tradectl.domain.order import Confirmed
+from tradectl.domain.money import amount, text
 from tradectl.domain.position import PositionFact, Protection, coverage
 from tradectl.domain.snapshot import Snapshot
-from tradectl.errors import Busy, ExitCode, StoreRefused, VenueUnreachable
-from tradectl.execution.stop_level import already_passed, level_of, stop_price
+from tradectl.errors import Busy, ExitCode, Refused, StoreRefused, UsageError, VenueUnreachable
+from tradectl.execution.stop_level import already_passed, level_of, stop_level
 from tradectl.execution.sweep import Hands
-from tradectl.operations import act_record, symbols
+from tradectl.operations import act_record, position_exit, symbols
 from tradectl.operations.killswitch_venue import Books, hands
 from tradectl.operations.opening import Desk, wall_ms
+from tradectl.operations.stop_hands import PAUSE_S, RACED_AGAIN, before_look, covered, place_stops
 from tradectl.operations.stop_rules import StopRules
-from tradectl.store import intents, ledger, positions
+from tradectl.store import ledger, positions
 
 SUBJECT = "stops place-missing"
 _LISTED = 40
@@ -39,6 +40,14 @@ class OnBreached(StrEnum):
     CLOSE = "close"
     TIGHTEN = "tighten"
     SKIP = "skip"
+
+
+def parse_choice(typed: str) -> OnBreached:
+    """Raises UsageError."""
+    try:
+        return OnBreached(typed.strip().casefold())
+    except ValueError as error:
+        raise UsageError(f"'{typed}' is not a choice", hint="--on-breached close, tighten or skip") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +73,13 @@ class StopPlan:
     path: Path
     missing: tuple[MissingStop, ...]
     covered: tuple[str, ...]  # symbols whose stops cover all of them
+    unlisted: tuple[str, ...] = ()  # not covered, and the venue does not list the contract: no stop can be placed
     trouble: str = ""  # why the books could not be read; then stops are measured from the mark
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """Of the plan alone: nothing was changed."""
+        return ExitCode.DRIFT if self.missing or self.unlisted else ExitCode.OK
 
     @property
     def undecided(self) -> tuple[MissingStop, ...]:
@@ -79,6 +94,7 @@ class Placed:
     sentence: str
     covered: bool
     recorded_in: str = ""
+    skipped: bool = False  # on an operator's word
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,27 +105,33 @@ class PlacedAll:
 
     @property
     def exit_code(self) -> ExitCode:
-        if all(one.covered for one in self.placed):
-            return ExitCode.OK
-        return ExitCode.REFUSED
+        if self.plan.unlisted or any(not one.covered and not one.skipped for one in self.placed):
+            return ExitCode.REFUSED
+        return ExitCode.DRIFT if any(one.skipped for one in self.placed) else ExitCode.OK
 
 
 async def plan(books: Books, desk: Desk, rules: StopRules, symbol: str = "") -> StopPlan:
-    """Raises VenueUnreachable: an unread venue is never 'covered'."""
+    """Raises VenueUnreachable: an unread venue is never 'covered'. Refused for a symbol that holds no position."""
     snapshot = await desk.venue.snapshot()
     listed = await desk.venue.instruments()
     managed, trades, trouble = _known(books)
     held = {position.symbol: position for position in snapshot.positions if position.qty}
-    chosen = [symbols.match(symbol, held, desk.venue.currency)] if symbol else sorted(held)
+    if snapshot.flaw:
+        raise position_exit.unbelievable(snapshot)
+    only = symbols.match(symbol, {*listed, *held}, desk.venue.currency, whose="the venue") if symbol else ""
+    if only and only not in held:
+        raise Refused(f"no position in {only} is open at the venue", where=str(books.path), hint="tradectl stops list")
     missing: list[MissingStop] = []
-    covered: list[str] = []
-    for name in chosen:
-        if name not in held:
-            continue
-        position, instrument = held[name], listed[name]
+    guarded: list[str] = []
+    unlisted: list[str] = []
+    for name in [only] if only else sorted(held):
+        position, instrument = held[name], listed.get(name)
         cover = coverage(position, snapshot.orders)
         if cover.protection is Protection.COVERED:
-            covered.append(name)
+            guarded.append(name)
+            continue
+        if instrument is None:
+            unlisted.append(name)
             continue
         pct = rules.protection.stop_loss_pct
         level = level_of(position, managed.get(name), trades.get(name), instrument, pct, cover.loosest_price)
@@ -125,11 +147,11 @@ async def plan(books: Books, desk: Desk, rules: StopRules, symbol: str = "") -> 
                 price=level.price,
                 source=level.source,
                 breached=already_passed(position.side, level.price, position.mark_price),
-                tighter=stop_price(instrument, position.side, position.mark_price, pct),
+                tighter=_tighter(position, instrument, pct),
                 min_qty=instrument.min_qty,
             )
         )
-    return StopPlan(books.path, tuple(missing), tuple(covered), trouble)
+    return StopPlan(books.path, tuple(missing), tuple(guarded), tuple(unlisted), trouble)
 
 
 async def apply(
@@ -137,10 +159,11 @@ async def apply(
 ) -> PlacedAll:
     """Line after line; what fails keeps no other from its stop."""
     own = hands(books, desk, actor=actor)
+    work = _Pass(books, desk, own, rules, on_breached, actor)
     placed = []
     for one in planned.missing:
         try:
-            placed.append(await _one(books, desk, own, rules, one, on_breached))
+            placed.append(await work.one(one))
         except VenueUnreachable as error:
             placed.append(Placed(one, f"the venue could not be read: {error.what}", False))
     if own.store_trouble:
@@ -149,70 +172,81 @@ async def apply(
     return PlacedAll(planned, tuple(placed), notes)
 
 
-async def _one(
-    books: Books, desk: Desk, own: Hands, rules: StopRules, one: MissingStop, on_breached: OnBreached
-) -> Placed:
-    newest = _newest(books, one.symbol)
-    snapshot = await desk.venue.snapshot()
-    position = snapshot.position(one.symbol)
-    if position is None or not position.qty:
-        return Placed(one, "its position is gone", True)
-    if position.side.value != one.side:
-        return Placed(one, f"its position is {position.side.value} now: look again", False)
-    cover = coverage(position, snapshot.orders)
-    if cover.protection is Protection.COVERED:
-        return Placed(one, "covered by now", True)
-    price = one.price
-    if already_passed(position.side, price, position.mark_price):
-        if on_breached is OnBreached.CLOSE:
-            return await _close(desk, own, one, position)
-        if on_breached is not OnBreached.TIGHTEN:
-            return Placed(one, f"left as it is: {text(price)} is passed (mark {text(position.mark_price)})", False)
-        instrument = (await desk.venue.instruments())[one.symbol]
-        price = stop_price(instrument, position.side, position.mark_price, rules.protection.stop_loss_pct)
-    instrument = (await desk.venue.instruments())[one.symbol]
-    missing = abs(position.qty) - cover.covered_qty
-    drafts = stop_drafts(
-        one.symbol,
-        position.side,
-        missing,
-        price,
-        rules.protection.trigger_by,
-        instrument,
-        "missing stop placed by an operator",
-        held=abs(position.qty),
-    )
-    sentence, where = "", ""
-    for draft in drafts:
-        sent = await own.stop(draft, seen=newest)
-        if sent is None:
-            sentence = f"the store failed while it was placed: {own.store_trouble}; it may have left"
-            break
-        sentence, where = f"stop of {text(draft.qty or ZERO)} at {text(price)}: {sent.sentence}", sent.recorded_in
-        newest = max(newest, _newest(books, one.symbol))
-        if not isinstance(sent.outcome, Confirmed):
-            break
-    covered = await _covered(desk, one.symbol)
-    return Placed(one, sentence, covered, where)
+class _Pass:
+    """One application: the hands, the rules, and what is done where a level is passed."""
+
+    def __init__(
+        self, books: Books, desk: Desk, own: Hands, rules: StopRules, on_breached: OnBreached, actor: str
+    ) -> None:
+        self._books = books
+        self._desk = desk
+        self._hands = own
+        self._rules = rules
+        self._on_breached = on_breached
+        self._actor = actor
+
+    async def one(self, stop: MissingStop) -> Placed:
+        """Looked at again where the bot, or another operator, is placing one there at the same moment."""
+        placed, raced = await self._try(stop)
+        for _ in range(RACED_AGAIN):
+            if not raced or placed.covered:
+                break
+            await self._desk.clock.sleep(PAUSE_S)
+            placed, raced = await self._try(stop)
+        return placed
+
+    async def _try(self, one: MissingStop) -> tuple[Placed, bool]:
+        """(what came of it, whether somebody else was at it)"""
+        newest = await before_look(self._books, self._desk, one.symbol)
+        snapshot = await self._desk.venue.snapshot()
+        position = snapshot.position(one.symbol)
+        if position is None or not position.qty:
+            return Placed(one, "its position is gone", True), False
+        if position.side.value != one.side:
+            return Placed(one, f"its position is {position.side.value} now: look again", False), False
+        cover = coverage(position, snapshot.orders)
+        if cover.protection is Protection.COVERED:
+            return Placed(one, "covered by now", True), False
+        instrument = (await self._desk.venue.instruments())[one.symbol]
+        price = one.price
+        if already_passed(position.side, price, position.mark_price):
+            if self._on_breached is OnBreached.CLOSE:
+                return await self._close(one, snapshot, position, instrument), False
+            if self._on_breached is not OnBreached.TIGHTEN:
+                said = f"left as it is: {text(price)} is passed (mark {text(position.mark_price)})"
+                return Placed(one, said, False, skipped=self._on_breached is OnBreached.SKIP), False
+            price = _tighter(position, instrument, self._rules.protection.stop_loss_pct)
+        drafts = stop_drafts(
+            one.symbol,
+            position.side,
+            abs(position.qty) - cover.covered_qty,
+            price,
+            self._rules.protection.trigger_by,
+            instrument,
+            "missing stop placed by an operator",
+            held=abs(position.qty),
+        )
+        done = await place_stops(self._hands, self._books, drafts, newest)
+        is_covered, _ = await covered(self._desk, one.symbol)
+        return Placed(one, "; ".join(done.said), is_covered, done.recorded_in), done.raced
+
+    async def _close(
+        self, one: MissingStop, snapshot: Snapshot, position: PositionFact, instrument: Instrument
+    ) -> Placed:
+        """On an operator's choice: out, as `positions close` does it."""
+        planned = position_exit.plan(self._books, snapshot, position, instrument)
+        why = f"its stop level {text(one.price)} was already passed"
+        done = await position_exit.carry_out(
+            self._hands, self._books, self._desk, planned, reason=why, actor=self._actor, subject=SUBJECT
+        )
+        net = amount(done.net, planned.currency)
+        said = f"closed at the market, net {net}" if done.done else f"not closed: {done.reduced.problem}"
+        return Placed(one, "; ".join([said, *done.left]), done.done, done.recorded_in)
 
 
-async def _close(desk: Desk, own: Hands, one: MissingStop, position: PositionFact) -> Placed:
-    """On an operator's choice: out, reduce-only."""
-    qty = abs(position.qty)
-    draft = exit_draft(one.symbol, position.side, qty, "its stop level was already passed", operator=True, held=qty)
-    sent = await own.close(draft)
-    said = sent.sentence if sent is not None else f"the store failed on the way: {own.store_trouble}"
-    left = (await desk.venue.snapshot()).position(one.symbol)
-    gone = left is None or not left.qty
-    return Placed(one, f"closed at the market: {said}", gone, sent.recorded_in if sent is not None else "")
-
-
-async def _covered(desk: Desk, symbol: str) -> bool:
-    snapshot: Snapshot = await desk.venue.snapshot()
-    position = snapshot.position(symbol)
-    if position is None or not position.qty:
-        return True
-    return coverage(position, snapshot.orders).protection is Protection.COVERED
+def _tighter(position: PositionFact, instrument: Instrument, stop_loss_pct: Decimal) -> Decimal:
+    """Where a stop goes whose own level is passed: the configured distance from the mark, inside liquidation."""
+    return stop_level(position, None, instrument, stop_loss_pct, from_mark=True)
 
 
 def _known(books: Books) -> tuple[dict[str, Managed], dict[str, OpenTrade], str]:
@@ -223,16 +257,6 @@ def _known(books: Books) -> tuple[dict[str, Managed], dict[str, OpenTrade], str]
             return positions.alive(conn), ledger.open_trades(conn), ""
     except (Busy, StoreRefused) as error:
         return {}, {}, error.what
-
-
-def _newest(books: Books, symbol: str) -> int:
-    if books.db is None:
-        return 0
-    try:
-        with books.db.read() as conn:
-            return intents.newest_stop(conn, symbol)
-    except (Busy, StoreRefused):
-        return 0
 
 
 def _record(books: Books, placed: list[Placed], *, reason: str, actor: str) -> tuple[str, ...]:
@@ -248,10 +272,3 @@ def _record(books: Books, placed: list[Placed], *, reason: str, actor: str) -> t
         return (saved.trouble,) if saved.trouble else ()
     where = f"recorded in the {saved.where}" if saved.where else "recorded nowhere"
     return (f"this act is {where}: {saved.trouble}",)
-
-
-def chosen(planned: StopPlan, on_breached: OnBreached) -> StopPlan:
-    """The lines that something is done about."""
-    if on_breached is not OnBreached.SKIP:
-        return planned
-    return replace(planned, missing=tuple(one for one in planned.missing if not one.breached))

@@ -126,6 +126,7 @@ class World:
     minutes: int
     rough: Roughness = field(default_factory=Roughness)
     options: RunOptions = field(default_factory=RunOptions)
+    venue: dict[str, Any] = field(default_factory=dict)  # the exchange's own rules, where they are not the usual ones
     exchange: Exchange = field(init=False)
     feed: RoughFeed = field(init=False)
     bots: list[Bot] = field(default_factory=list)
@@ -149,7 +150,8 @@ class World:
             for symbol, instrument in self.instruments.items()
         }
         self.feed = RoughFeed(candles, START_MS)
-        self.exchange = Exchange(genesis(self.config.sim, self.instruments, START_MS - MINUTE_MS))
+        state = genesis(self.config.sim, self.instruments, START_MS - MINUTE_MS)
+        self.exchange = Exchange(replace(state, settings=replace(state.settings, **self.venue)))
         self.exchange.execute(AdvanceBars(self.feed.bars(START_MS - MINUTE_MS)))
 
     @property

@@ -170,6 +170,8 @@ def _triggers(request: OrderRequest, prices: Prices) -> Rejected | None:
 
 
 def _brackets(request: OrderRequest, instrument: Instrument, draft: Draft, prices: Prices) -> Rejected | None:
+    if (request.stop or request.target) and not draft.settings.attaches_brackets:
+        return Rejected("no_brackets", "no stop or target can be attached to an order here")
     quote = taker_price(instrument, draft.settings, request.side, prices.last)
     # Resting entries are measured at their own price, others where the market stands now.
     resting: Decimal | None = request.price if request.price is not None else request.trigger_price

@@ -56,6 +56,7 @@ class Settings:
     timestamp_ahead_ms: int = 1000  # how far a request's timestamp may lie in the future
     client_ids: str = WHILE_OPEN
     max_conditional_orders: int | None = None  # open stops and targets per account, attached ones among them
+    attaches_brackets: bool = True  # whether an order can carry a stop and a target that come to life with its fill
 
 
 @dataclass(frozen=True, slots=True)

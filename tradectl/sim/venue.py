@@ -62,6 +62,10 @@ class SimVenue:
         self._present = present
         self._calls = 0
 
+    @property
+    def attaches_brackets(self) -> bool:
+        return self._host.state.settings.attaches_brackets
+
     async def server_time_ms(self) -> int:
         return await self._read("server_time_ms", lambda lens: self._server_ms())
 

@@ -197,6 +197,11 @@ def begin_naked(conn: sqlite3.Connection, number: int, since_ms: int) -> None:
     )
 
 
+def add_naked(conn: sqlite3.Connection, number: int, ms: int) -> None:
+    """A spell that is over, of an open trade."""
+    conn.execute("UPDATE open_trades SET naked_ms = naked_ms + ? WHERE number = ?", (ms, number))
+
+
 def end_naked(conn: sqlite3.Connection, number: int, now_ms: int) -> None:
     """Adds the spell that runs, if one does, to what the open trade was naked."""
     conn.execute(

@@ -20,6 +20,10 @@ class Through:
         self.environment = inner.environment
         self.currency = inner.currency
 
+    @property
+    def attaches_brackets(self) -> bool:
+        return self._inner.attaches_brackets
+
     async def server_time_ms(self) -> int:
         return await self._inner.server_time_ms()
 

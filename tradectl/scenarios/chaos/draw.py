@@ -12,6 +12,7 @@ from tradectl.domain.candle import MINUTE_MS
 from tradectl.domain.instrument import Instrument
 from tradectl.scenarios.world import START_MS
 from tradectl.sim.instruments import listed
+from tradectl.sim.state import FOR_EVER, HALTED, REDUCE_ONLY, WHILE_OPEN
 
 PRICES = {"BTCUSDT": Decimal(60_000), "ETHUSDT": Decimal(3_000), "SOLUSDT": Decimal(150)}
 ACTIVE_MINUTES = 14
@@ -19,6 +20,7 @@ SETTLE_MINUTES = 5
 AMBUSHES = ("killswitch", "killswitch", "kill", "pause")  # what is done while an entry is on its way
 OPERATORS = (
     "killswitch", "killswitch", "killswitch_flatten", "clear", "pause", "resume", "close", "close_part", "second_bot",
+    "place_missing", "place_missing", "tighten", "loosen", "reconcile", "reconcile", "adopt", "cancel_order", "flatten",
 )  # fmt: skip
 PEOPLE = (
     "buy", "sell", "close_all", "cancel_stop", "cancel_target", "resting", "own_stop", "other_store", "deposit",
@@ -47,6 +49,7 @@ class Drawn:
     chance: float
     lies: float
     happenings: tuple[Happening, ...]
+    venue: dict[str, Any] = field(default_factory=dict)  # the exchange's own rules, where they are not the usual ones
 
     @property
     def calm_ms(self) -> int:
@@ -71,7 +74,18 @@ def draw(seed: int) -> Drawn:
         chance=dice.choice([0.0, 0.01, 0.02, 0.05, 0.12]),
         lies=dice.choice([0.0, 0.3, 0.6]),
         happenings=tuple(sorted(_happenings(dice, symbols), key=lambda one: (one.at_ms, one.kind))),
+        venue=_venue(random.Random(f"{seed}:venue"), symbols),
     )
+
+
+def _venue(dice: random.Random, symbols: list[str]) -> dict[str, Any]:
+    """Venues differ: in whether entries carry brackets, in how long a client id is taken, in room for stops."""
+    found: dict[str, Any] = {"client_ids": dice.choice([WHILE_OPEN, FOR_EVER])}
+    if dice.random() < 0.3:
+        found["attaches_brackets"] = False
+    if dice.random() < 0.2:
+        found["max_conditional_orders"] = 2 * len(symbols)
+    return found
 
 
 def _sliced(dice: random.Random, instrument: Instrument, price: Decimal) -> Instrument:
@@ -102,6 +116,7 @@ def _config(dice: random.Random, symbols: list[str]) -> Config:
                 "take_profit_pct": dice.choice(["0.006", "0.009"]),
                 "risk_pct": dice.choice(["0.002", "0.005"]),
                 "leverage": dice.choice([3, 5, 20]),
+                "margin_mode": dice.choice(["isolated", "isolated", "isolated", "cross"]),
                 "early_exit_on_cross": dice.random() < 0.4,
                 "max_requests_per_second": 20,
                 "max_requests_per_minute": 900,
@@ -145,10 +160,20 @@ def _happenings(dice: random.Random, symbols: list[str]) -> list[Happening]:
         found.append(Happening(at(), "outage", "venue", {"for_ms": dice.randint(5, 50) * 1000}))
     for _ in range(dice.choice([0, 0, 1, 2])):
         found.append(Happening(at(), "cancels_stop", "venue", {"symbol": dice.choice(symbols)}))
+    for _ in range(dice.choice([0, 0, 0, 1])):
+        args = {"symbol": dice.choice(symbols), "status": dice.choice([HALTED, REDUCE_ONLY])}
+        found.append(Happening(at(), "status", "venue", {**args, "for_ms": dice.randint(5, 120) * 1000}))
     for _ in range(dice.choice([0, 0, 1, 3])):
         args = {"symbol": dice.choice(symbols), "share": dice.choice([0.3, 0.5, 1.0])}
         found.append(Happening(at(), dice.choice(PEOPLE), "person", args))
+    for _ in range(dice.choice([0, 0, 1, 2])):  # a stop goes, and two set out to put it back
+        moment, args = at(), {"symbol": dice.choice(symbols), "share": 1.0}
+        found.append(Happening(moment, "cancel_stop", "person", args))
+        later = moment + dice.randint(0, 8_000)
+        found.append(Happening(later, "place_missing", "operator", {**args, "pick": dice.random(), "dies_at": 0}))
     for _ in range(dice.choice([0, 1, 2, 4])):
         args = {"symbol": dice.choice(symbols), "override": dice.random() < 0.7}
+        args["dies_at"] = dice.choice([0, 0, 0, 0, dice.randint(1, 40)])
+        args["pick"] = dice.random()
         found.append(Happening(at(), dice.choice(OPERATORS), "operator", args))
     return found

@@ -31,6 +31,8 @@ from tradectl.scenarios.chaos.watch import Limits, Violation, Watch
 from tradectl.scenarios.machine import Steps
 from tradectl.scenarios.world import START_MS, World
 from tradectl.sim import views
+from tradectl.sim.ops import SetSymbolStatus
+from tradectl.sim.state import TRADING
 from tradectl.store import identity
 from tradectl.store.database import Database
 
@@ -97,7 +99,14 @@ class _Life:
         self.faults = faults
         options = RunOptions(store_path=folder / "bot.db", durable=False, lock_wait_ms=0, config_digest="chaos")
         self.world = World(
-            drawn.config, folder, drawn.seed, drawn.instruments, drawn.prices, drawn.minutes, options=options
+            drawn.config,
+            folder,
+            drawn.seed,
+            drawn.instruments,
+            drawn.prices,
+            drawn.minutes,
+            options=options,
+            venue=drawn.venue,
         )
         self.weather = Weather(chance=drawn.chance, lies=drawn.lies)
         self.acts = Acts(self.world, self.weather, bot_steps=steps, on_claim=self._claimed)
@@ -114,6 +123,7 @@ class _Life:
             now_ms=self.world.now_ms,
             touched=self.acts.touched,
             by_person=lambda: self.world.exchange.by_person,
+            loosened=self.acts.loosened,
         )
         self.world.exchange.watchers.append(self.watch.see)
         self._stamp = ""
@@ -134,6 +144,9 @@ class _Life:
         await world.until(self.drawn.calm_ms)
         self.weather.over, self.weather.outage = True, False
         self.acts._set_disk("")
+        for symbol in sorted(self.acts.halted):
+            world.exchange.execute(SetSymbolStatus(symbol, TRADING, world.now_ms()))
+        self.acts.halted.clear()
         await world.until(self.drawn.calm_ms + (SETTLE_MINUTES - 1) * MINUTE_MS)
         await self._finished(happenings)
         await world.until(START_MS + (ACTIVE_MINUTES + SETTLE_MINUTES) * MINUTE_MS + 5_000)
@@ -226,9 +239,22 @@ class _Life:
                 self._false(
                     claim, f"{len(adding)} orders can add exposure, naked: {[one.symbol for one in seen.naked]}"
                 )
-        elif claim.command == "close" and picture.position(claim.symbol) is not None:
-            if not self.watch._raced(claim.symbol):
-                self._false(claim, f"{claim.symbol} is still open")
+        elif claim.command in ("close", "flatten"):
+            for position in picture.positions:
+                # What is there may have been opened after it looked: by the bot, or by a person.
+                if claim.command == "flatten" or position.symbol == claim.symbol:
+                    if position.updated_ms < claim.began_ms and not self.watch._raced(position.symbol):
+                        self._false(claim, f"{position.symbol} is still open")
+        elif claim.command == "place_missing" and seen.naked:
+            old = [one.symbol for one in seen.naked if self._naked_for_ms(one.symbol) > claim.at_ms - claim.began_ms]
+            if old:
+                self._false(claim, f"naked: {', '.join(old)}")
+        elif claim.command in ("tighten", "loosen") and self._naked_for_ms(claim.symbol) > 1_000:
+            self._false(claim, f"{claim.symbol} is naked")
+
+    def _naked_for_ms(self, symbol: str) -> int:
+        since = self.watch.naked_since.get(symbol)
+        return 0 if since is None else self.world.now_ms() - since
 
     def _false(self, claim: Claim, what: str) -> None:
         self.watch.violate("exit codes match outcomes", f"{claim.command} said done and verified: {what}")
@@ -243,7 +269,7 @@ class _Life:
                 if symbol not in self.watch.naked_since:
                     del patience[symbol]
             for symbol in self.watch.naked_since:
-                patience[symbol] = patience.get(symbol, 0) + (1 if quiet else 0)
+                patience[symbol] = patience.get(symbol, 0) + (1 if quiet and symbol not in self.acts.halted else 0)
                 bound = NAKED_SECONDS if self.drawn.chance <= 0.05 or self.weather.over else HARD_SECONDS
                 if patience[symbol] == bound:
                     self.watch.violate("no position stays naked", f"{symbol} was naked for {bound} s of a running bot")

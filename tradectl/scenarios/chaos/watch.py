@@ -18,7 +18,7 @@ from tradectl.domain.position import Protection, coverage, protective_stops
 from tradectl.sim import views
 from tradectl.sim.events import Accepted, Executed, Updated
 from tradectl.sim.host import Applied
-from tradectl.sim.ops import CancelOrder, Op
+from tradectl.sim.ops import AmendOrder, CancelOrder, Op
 from tradectl.sim.state import ExchangeState
 from tradectl.store import emergency, intents
 from tradectl.store.database import Database
@@ -68,6 +68,7 @@ class Watch:
     entered: dict[str, tuple[str, str]] = field(default_factory=dict)  # symbol → (signal, client id) of its position
     levels: dict[str, Decimal] = field(default_factory=dict)  # symbol → where its stops cover all of it
     by_person: Callable[[], bool] = lambda: False
+    loosened: set[str] = field(default_factory=set)  # symbols whose stops an operator has moved away, on the record
     _db: Database | None = None
 
     def see(self, op: Op, applied: Applied, before: ExchangeState, after: ExchangeState) -> None:
@@ -76,7 +77,7 @@ class Watch:
                 self._accepted(event.order, before)
             elif isinstance(event, Executed):
                 self._executed(event, before)
-        if isinstance(op, CancelOrder):
+        if isinstance(op, CancelOrder | AmendOrder):
             self._cancelled(applied, before, after)
         self._nakedness(after)
         self._levels(before, after)
@@ -166,7 +167,7 @@ class Watch:
         return order is None or order.fact.reduces
 
     def _cancelled(self, applied: Applied, before: ExchangeState, after: ExchangeState) -> None:
-        """Nobody of ours uncovers a position with a cancel."""
+        """Nobody of ours uncovers a position with a cancel or an amendment."""
         for event in applied.events:
             if not isinstance(event, Updated) or not event.order.protective:
                 continue
@@ -179,7 +180,9 @@ class Watch:
                 continue
             was, now = self._covered(before, order.symbol), self._covered(after, order.symbol)
             if was and not now:
-                self.violate("never naked by our own hand", f"cancel of {order.order_id} uncovered {order.symbol}")
+                self.violate(
+                    "never naked by our own hand", f"{order.order_id} was changed: {order.symbol} is uncovered"
+                )
 
     def _covered(self, state: ExchangeState, symbol: str) -> bool:
         snapshot = views.snapshot(state)
@@ -214,6 +217,7 @@ class Watch:
         for symbol in list(self.levels):
             if snapshot.position(symbol) is None:
                 del self.levels[symbol]
+        self.loosened.intersection_update(position.symbol for position in snapshot.positions)
         for position in snapshot.positions:
             symbol, sign = position.symbol, position.side.sign
             stops, _ = protective_stops(position, snapshot.orders)
@@ -226,7 +230,7 @@ class Watch:
                     break
             if level is None or covered < abs(position.qty):
                 continue
-            known = self.levels.get(symbol)
+            known = self.levels.get(symbol) if symbol not in self.loosened else None
             if known is not None and (level - known) * sign < 0 and not self._raced(symbol):
                 self.violate("stops only tighten", f"{symbol}: covered at {known}, now at {level}")
             self.levels[symbol] = level if known is None or (level - known) * sign > 0 else known
