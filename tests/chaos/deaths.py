@@ -1,4 +1,4 @@
-"""Three small worlds, drawn by hand, and bots that die in them: the n-th bot at the n-th of the chosen steps.
+"""Small worlds, drawn by hand, and bots that die in them: the n-th bot at the n-th of the chosen steps.
 
 A step is everything that a process does: each statement that changes its store, each commit, each request that leaves
 and each answer that comes back. A bot that has died is followed by another on the same files, as a service manager
@@ -62,16 +62,19 @@ def _at(minute: int, second: int, kind: str, who: str, **args: Any) -> Happening
     return Happening(at_ms, kind, who, {"symbol": SOL, "override": True, **args})
 
 
-def _world(seed: int, *happenings: Happening, chance: float = 0.0, slice_qty: str = "") -> Drawn:
+def _world(
+    seed: int, *happenings: Happening, chance: float = 0.0, slice_qty: str = "", venue: dict[str, Any] | None = None
+) -> Drawn:
     instrument = listed({})[SOL]
     if slice_qty:
         instrument = replace(instrument, max_market_qty=Decimal(slice_qty))
-    return Drawn(seed, Config.model_validate(CONFIG), {SOL: instrument}, PRICES, chance, 0.0, happenings)
+    return Drawn(seed, Config.model_validate(CONFIG), {SOL: instrument}, PRICES, chance, 0.0, happenings, venue or {})
 
 
 WORLDS = {
     "a quiet network": _world(7),  # stops moved to break-even and along, a stop-out, an early exit
     "answers that are lost": _world(101, chance=0.09),  # orders in doubt; a position that ends with its last target
+    "a venue that attaches no stops": _world(47, chance=0.09, venue={"attaches_brackets": False}),
     "a kill switch": _world(  # while a slice of an entry is on its way and its answer lost; cleared; closed by hand
         2,
         _at(1, 50, "ambush", "machine", then="killswitch", abandon_ms=50, out_ms=2_000),

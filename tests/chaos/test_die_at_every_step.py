@@ -18,7 +18,7 @@ from tradectl.errors import ExitCode
 from tradectl.store import intents, journal, ledger
 from tradectl.store.database import Database
 
-FAST, FAST_TWICE = 16, 6  # deaths in each world in the fast set
+FAST, FAST_TWICE = 14, 5  # deaths in each world in the fast set
 LEFT = 100  # steps of a life that a second death needs: after it a bot has to be back before the world ends
 PARTS = 8  # of the whole sweep, so that they can run side by side
 
@@ -53,7 +53,7 @@ def test_the_worlds_are_worth_dying_in(tmp_path: Path) -> None:
             "closed by market": 2,
             "tp1 confirmed": 4,
             "moved: break-even": 2,
-            "moved: trails": 2,
+            "moved: trails": 4,
             "cancel confirmed": 10,  # of stops that were replaced, above all
             "exit confirmed": 1,
             "close confirmed": 1,

@@ -24,7 +24,7 @@ from tradectl.sim import views
 from tradectl.store import latches, ledger, positions
 from tradectl.store.database import Database
 
-CHOSEN = 6  # first deaths in each world
+CHOSEN = 5  # first deaths in each world
 ARRIVED_SECONDS = 60  # by then everything that was on its way is there
 SETTLED_SECONDS = 100  # longer than any doubt, and a reconciliation
 Picture = dict[str, object]
