@@ -139,6 +139,23 @@ def test_a_placement_in_the_same_block_as_the_cancel_is_seen(tmp_path: Path, ans
         the_new_stop_stands_whatever_the_cancel_of_the_old_one_comes_to(tmp_path, answer)
 
 
+@pytest.mark.parametrize("fault", [Refuse("engine_busy", "try later"), DropRequest(), LoseAnswer()])
+def test_a_new_stop_that_is_not_confirmed_leaves_the_old_one_where_it_is(tmp_path: Path, fault: Fault) -> None:
+    with rig(tmp_path, ROWS, KNOBS) as desk:
+        assert attempt(desk) and attempt(desk)
+        uncovered: list[Call] = []
+        desk.plan.on_before = lambda call: None if covered(desk) else uncovered.append(call)
+        faults = desk.plan.after_faults if isinstance(fault, LoseAnswer) else desk.plan.before_faults
+        faults["place"] = [fault] * 2
+        assert attempt(desk)
+        (qty,) = held(desk).values()
+        assert covered(desk) and OLD in [one.trigger_price for one in stops(desk)]
+        for _ in range(3):
+            assert attempt(desk)
+        assert not uncovered and [(one.trigger_price, one.qty) for one in stops(desk)] == [(NEW, qty)]
+        no_emergency(desk, qty)
+
+
 # The position that is naked all the same
 
 

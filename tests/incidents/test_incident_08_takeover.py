@@ -46,10 +46,16 @@ KNOBS: dict[str, object] = {
 LATER: list[Row] = [
     ("100", "100.2", "99.8", "100"),
     ("100", "100.2", "99.8", "100"),
-    ("100", "100.1", "96.8", "97"),  # through the stop of a long
-    ("97", "104.2", "96.9", "104"),  # and through that of a short
-    ("104", "104.1", "103.9", "104"),
+    ("100", "100.1", "94", "94.5"),  # through the stop of a long
+    ("94.5", "107", "94.4", "106"),  # and through that of a short
+    ("106", "106.1", "105.9", "106"),
 ]
+
+
+EARLIER: dict[str, list[Row]] = {
+    "a_long_that_has_lost_more_than_a_stop_would_let_it": [("100", "100.1", "97.4", "97.5")],
+    "a_short_that_has_lost_more_than_a_stop_would_let_it": [("100", "102.6", "99.9", "102.5")],
+}
 
 
 def shape(make: Shape) -> Shape:
@@ -65,6 +71,18 @@ def a_long(desk: Rig) -> None:
 @shape
 def a_short(desk: Rig) -> None:
     by_hand(desk, SELL, MARKET, "4")
+
+
+@shape
+def a_long_that_has_lost_more_than_a_stop_would_let_it(desk: Rig) -> None:
+    by_hand(desk, BUY, MARKET, "4")
+    desk.step()
+
+
+@shape
+def a_short_that_has_lost_more_than_a_stop_would_let_it(desk: Rig) -> None:
+    by_hand(desk, SELL, MARKET, "4")
+    desk.step()
 
 
 @shape
@@ -187,7 +205,7 @@ def adopt(desk: Rig) -> reconcile.Applied:
 
 def it_is_taken_over_and_lives_to_its_regular_end(folder: Path, make: Shape) -> None:
     """The check: nothing is closed by it, the position is open, covered and managed, and ends with its stop."""
-    with rig(folder, LATER, KNOBS) as desk:
+    with rig(folder, [*EARLIER.get(make.__name__, []), *LATER], KNOBS) as desk:
         make(desk)
         before, dust = held(desk), make is SHAPES[DUST]
         done = adopt(desk)
