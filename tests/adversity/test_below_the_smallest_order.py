@@ -20,6 +20,11 @@ from tradectl.domain.order import Confirmed, OrderRequest, OrderSide, OrderType,
 from tradectl.domain.position import Protection, coverage
 from tradectl.engine import daemon
 from tradectl.engine.assemble import RunOptions
+from tradectl.errors import ExitCode
+from tradectl.operations import stops_place
+from tradectl.operations.killswitch_venue import Books
+from tradectl.operations.opening import Desk
+from tradectl.operations.stop_rules import stop_rules
 from tradectl.sim import views
 from tradectl.sim.ops import PlaceOrder
 from tradectl.store import cycles, emergency, outbox
@@ -97,3 +102,25 @@ def test_dust_is_said_once_and_gets_no_orders_that_are_bound_to_be_refused(tmp_p
         assert stops(desk) == (Protection.NAKED, [])
         assert desk.read(outbox.count_by_type) == said and said["safety_naked_position"] == 1
         assert emergency.waiting(desk.db.path) == []
+
+
+def test_an_operator_who_places_missing_stops_covers_such_a_gap_too(tmp_path: Path) -> None:
+    with rig(tmp_path, [FLAT] * 6, KNOBS) as desk:
+        assert desk.run(desk.bot.door.submit(desk.entry("2"))).confirmed
+        assert attempt(desk)
+        strip(desk, SOL)
+        somebody(desk, OrderType.STOP_MARKET, "1.8", "99")
+        with desk.elsewhere() as other:
+            books, counter = Books(desk.db.path, other), Desk(desk.bot.venue, desk.bot.clock)
+            rules = stop_rules(books, ())
+
+            async def whole() -> stops_place.PlacedAll:
+                planned = await stops_place.plan(books, counter, rules)
+                choice = stops_place.OnBreached.SKIP
+                return await stops_place.apply(
+                    books, counter, rules, planned, on_breached=choice, reason="gap", actor="ann"
+                )
+
+            done = desk.run(whole())
+        assert done.exit_code is ExitCode.OK, done.placed
+        assert stops(desk) == (Protection.COVERED, [("0.5", "99"), ("1.8", "99")])
