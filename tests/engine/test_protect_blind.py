@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from books import compare
-from bot_kit import CALM, FLAT, SOL, UP, Rig, rig
+from bot_kit import CALM, FLAT, SOL, UP, D, Rig, rig
 
+from tradectl.domain.order import Confirmed, OrderRequest, OrderSide, OrderType
 from tradectl.domain.position import Protection, coverage
 from tradectl.engine import daemon
 from tradectl.engine.assemble import RunOptions
-from tradectl.sim.faults import DropRequest, LoseAnswer
-from tradectl.sim.ops import CancelOrder
+from tradectl.engine.bot import Memory
+from tradectl.engine.recover import restore
+from tradectl.sim.faults import DropRequest, LoseAnswer, Refuse
+from tradectl.sim.ops import CancelOrder, PlaceOrder
 from tradectl.store import cycles, emergency, journal
 
 
@@ -125,3 +128,65 @@ def test_no_entry_is_made_while_the_store_is_locked(tmp_path) -> None:
         with locked(desk):
             assert not attempt(desk, run_of(desk))
         assert desk.snapshot().positions == () and desk.intents() == []
+
+
+def somebody(desk: Rig, qty: str) -> None:
+    """A position that nothing of ours explains, without a stop."""
+    host = desk.embedded.host
+    now_ms = host.state.server_ms
+    request = OrderRequest("web-1", SOL, OrderSide.BUY, OrderType.MARKET, D(qty), now_ms, now_ms + 5_000)
+    assert isinstance(host.execute(PlaceOrder(request, now_ms)).reply, Confirmed)
+
+
+FALLEN = ("100.5", "100.5", "97", "97.2")  # beyond the usual stop of whoever bought before it
+
+
+def test_a_position_that_nobody_can_explain_is_protected_from_the_mark_and_not_closed(tmp_path) -> None:
+    """Promise 6 holds without the store as well: its entry says nothing to us."""
+    with rig(tmp_path, [FLAT, FALLEN, FLAT]) as desk:
+        desk.cycle()
+        somebody(desk, "3")
+        desk.step()
+        with locked(desk):
+            for _ in range(2):
+                assert not attempt(desk, run_of(desk))
+                assert protection(desk) is Protection.COVERED
+        (stop,) = desk.snapshot().orders
+        assert (stop.qty, stop.trigger_price) == (3, D("96.23")), "1% from the mark of 97.2"
+        assert attempt(desk, run_of(desk))
+        assert desk.snapshot().position(SOL) is not None
+
+
+def test_one_whose_stop_the_venue_refuses_is_left_as_it_is(tmp_path) -> None:
+    with rig(tmp_path, [FLAT, FLAT, FLAT]) as desk:
+        desk.cycle()
+        somebody(desk, "3")
+        with locked(desk):
+            desk.plan.before_faults["place"] = [Refuse("engine_busy", "try later")]
+            assert not attempt(desk, run_of(desk))
+            position = desk.snapshot().position(SOL)
+            assert position is not None and position.qty == 3
+            assert not attempt(desk, run_of(desk))
+            assert protection(desk) is Protection.COVERED
+
+
+def test_where_such_positions_are_only_reported_nothing_is_placed_for_them(tmp_path) -> None:
+    with rig(tmp_path, [FLAT, FLAT, FLAT], {"safety.protection.unexplained": "report"}) as desk:
+        desk.cycle()
+        somebody(desk, "3")
+        with locked(desk):
+            assert not attempt(desk, run_of(desk))
+        assert protection(desk) is Protection.NAKED and emergency.waiting(desk.db.path) == []
+
+
+def test_a_bot_that_has_just_started_knows_its_positions_without_the_store(tmp_path) -> None:
+    """The store fails between the start and the first cycle: the level is the planned one all the same."""
+    with rig(tmp_path, [FLAT] * 3) as desk:
+        assert desk.run(desk.bot.door.submit(desk.entry(stop="98.5"))).confirmed
+        desk.cycle()
+        strip(desk)
+        desk.bot = replace(desk.bot, memory=Memory())
+        restore(desk.bot)
+        with locked(desk):
+            assert not attempt(desk, run_of(desk))
+        assert [order.trigger_price for order in desk.snapshot().orders if order.protective] == [D("98.5")]

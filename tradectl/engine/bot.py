@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from tradectl.alerts.log_sink import LogSink
 from tradectl.config.schema import Config
@@ -13,6 +12,7 @@ from tradectl.domain.ports import Clock
 from tradectl.execution.exits import ExitRules
 from tradectl.execution.observe import Evident
 from tradectl.execution.protect import ProtectionRules
+from tradectl.execution.protect_blind import Remembered
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor
 from tradectl.store.database import Database
@@ -50,7 +50,7 @@ class Memory:
     system_state: str = ""
     warned_day: str = ""  # the UTC day whose daily-loss warning was given
     signalled_ms: dict[str, int] = field(default_factory=dict)  # symbol → last entry sent; from the intents at start
-    planned_stops: dict[str, Decimal] = field(default_factory=dict)  # symbol → stop, as last read from the store
+    books: Remembered = field(default_factory=Remembered)  # positions and trades as last read from the store
     bare_ms: dict[str, int] = field(default_factory=dict)  # symbol → how long an entry just made had no stop yet
     blind_waiting: dict[str, int] = field(default_factory=dict)  # symbol → when its unknown emergency request expires
     acted_blind: bool = False  # something was done without the store, and waits in the emergency journal

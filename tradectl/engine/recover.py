@@ -17,8 +17,9 @@ from tradectl.engine.emergency import import_emergency
 from tradectl.engine.reconciling import reconcile
 from tradectl.errors import VenueUnreachable
 from tradectl.execution.protect import protect
+from tradectl.execution.protect_blind import Remembered
 from tradectl.execution.resolve import adopt_doubt, resolve
-from tradectl.store import halt, intents, latches, ledger, risk
+from tradectl.store import halt, intents, latches, ledger, positions, risk
 
 _log = logs.get("engine.recover")
 
@@ -33,6 +34,7 @@ def restore(bot: Bot) -> None:
         counters = risk.load(conn)
         active = latches.active(conn)
         bot.memory.cursor = ledger.cursor(conn)
+        bot.memory.books = Remembered(positions.alive(conn), ledger.open_trades(conn))
         for intent in intents.latest(conn, None, len(bot.symbols) * 50):
             if intent.purpose is Purpose.ENTRY:
                 known = bot.memory.signalled_ms.get(intent.symbol, 0)

@@ -17,6 +17,7 @@ from tradectl.domain.system_state import Latch
 from tradectl.engine.bot import Bot
 from tradectl.execution.ingest import Ingested, ingest
 from tradectl.execution.observe import compare_books
+from tradectl.execution.protect_blind import Remembered
 from tradectl.risk.context import AccountContext, Costs
 from tradectl.store import cycles, halt, intents, latches, ledger, positions, risk, session
 from tradectl.store.connection import Connection
@@ -94,7 +95,7 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
         realised = ledger.realised_since(conn, day_start_ms(snapshot.at_ms)) if _new_day(stored, snapshot) else ZERO
         trades = ledger.open_trades(conn)
         managed = positions.alive(conn)
-        bot.memory.planned_stops = planned_stops(trades, managed)
+        bot.memory.books = Remembered(managed, trades)
         running = session.current(conn)
         assert running is not None, "a session is started before the first cycle"
         return Books(
@@ -119,13 +120,6 @@ def note_bare(bot: Bot, books: Books) -> None:
         with bot.db.transaction() as conn:
             for number, ms in booked:
                 ledger.add_naked(conn, number, ms)
-
-
-def planned_stops(trades: Mapping[str, OpenTrade], managed: Mapping[str, Managed]) -> dict[str, Decimal]:
-    """{symbol: where its stop belongs}, for a pass that cannot read the store."""
-    found = {symbol: trade.stop_price for symbol, trade in trades.items()}
-    found |= {symbol: ours.stop_price for symbol, ours in managed.items() if ours.stop_price is not None}
-    return {symbol: price for symbol, price in found.items() if price is not None}
 
 
 def _new_day(stored: RiskState | None, snapshot: Snapshot) -> bool:

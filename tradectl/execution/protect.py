@@ -28,7 +28,7 @@ from tradectl.domain.tags import Tag
 from tradectl.errors import EntryRefused, VenueUnreachable
 from tradectl.execution import naked
 from tradectl.execution.admission import RACED
-from tradectl.execution.stop_level import already_passed, arrange, level_of
+from tradectl.execution.stop_level import already_passed, arrange, level_of, placeable
 from tradectl.execution.submit import ORDER_NOT_FOUND, TOO_MANY_STOPS, Door, Submitted
 from tradectl.execution.whose import Owner, Whose, owner, purpose_of
 from tradectl.store import intents, positions
@@ -262,7 +262,12 @@ class _Pass:
         if ours is None and not self._rules.unexplained:
             self.result.naked[symbol] = "nothing of ours explains it, and such positions are only reported"
             return
+        instrument = self._instruments[symbol]
         missing = abs(position.qty) - cover.covered_qty
+        qty = placeable(position, missing, instrument)
+        if not qty:  # nor could it be closed: orders that are bound to be refused help nobody
+            self.result.naked[symbol] = f"it is dust, below the venue's smallest order {text(instrument.min_qty)}"
+            return
         price = self._wanted(position, cover)
         if already_passed(side, price, position.mark_price):
             reason = f"stop level {text(price)} already passed (mark {text(position.mark_price)})"
@@ -272,10 +277,7 @@ class _Pass:
             self._wait(awaited)
             return
         why = f"{cover.protection.value}: missing stop placed"
-        instrument = self._instruments[symbol]
-        drafts = stop_drafts(
-            symbol, side, missing, price, self._rules.trigger_by, instrument, why, held=abs(position.qty)
-        )
+        drafts = stop_drafts(symbol, side, qty, price, self._rules.trigger_by, instrument, why, held=abs(position.qty))
         try:
             submitted = await self._place(drafts)
         except EntryRefused as refusal:
@@ -288,7 +290,7 @@ class _Pass:
             planned = ours.stop_price if ours is not None else None
             moved = f" instead of {text(planned)}, beyond liquidation" if planned not in (None, price) else ""
             sentence = f"missing stop placed at {text(price)}{moved}"
-            _log.emit(Tag.SAFETY_STOP_PLACED, sentence, symbol=symbol, qty=text(missing))
+            _log.emit(Tag.SAFETY_STOP_PLACED, sentence, symbol=symbol, qty=text(qty))
             for order in cover.beyond:
                 if self._is_our_stop(order):
                     await self._cancel(order, "it lay beyond liquidation")

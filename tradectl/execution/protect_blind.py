@@ -2,28 +2,43 @@
 
 Entries have stopped with the store. What the venue's own orders leave uncovered gets its stop, recorded in the
 emergency journal before it leaves and imported when the store can be written again. A level that was already passed,
-or a stop that the venue refuses, closes the position reduce-only, as `protect` would.
+or a stop that the venue refuses, closes a position of ours reduce-only, as `protect` would; one that nobody can explain
+is no more closed than with a store (promise 6).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from dataclasses import dataclass, field
 
 from tradectl import logs
 from tradectl.domain.instrument import Instrument
 from tradectl.domain.intent import exit_drafts, stop_drafts
+from tradectl.domain.ledger import OpenTrade
+from tradectl.domain.lifecycle import Managed
 from tradectl.domain.money import text
 from tradectl.domain.order import Confirmed, Rejected, Unknown
-from tradectl.domain.position import PositionFact, Protection, coverage
+from tradectl.domain.position import Coverage, PositionFact, Protection, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
 from tradectl.errors import StoreUnwritable
 from tradectl.execution.protect import ProtectionRules
-from tradectl.execution.stop_level import already_passed, stop_level
+from tradectl.execution.stop_level import already_passed, level_of, placeable
 from tradectl.execution.sweep import EmergencyDoor, Sent
 
 _log = logs.get("execution.protect_blind")
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """The books as they were last read: positions of ours, and open trades, by symbol."""
+
+    managed: Mapping[str, Managed] = field(default_factory=dict)
+    trades: Mapping[str, OpenTrade] = field(default_factory=dict)
+
+    def ours(self, position: PositionFact) -> Managed | None:
+        found = self.managed.get(position.symbol)
+        return found if found is not None and found.side is position.side else None
 
 
 async def protect_blind(
@@ -31,11 +46,11 @@ async def protect_blind(
     snapshot: Snapshot,
     instruments: Mapping[str, Instrument],
     rules: ProtectionRules,
-    planned_stops: Mapping[str, Decimal],
+    books: Remembered,
     waiting: Mapping[str, int],
 ) -> dict[str, int]:
-    """One pass. `planned_stops`: stop of each position as last read from the store; `waiting`: symbol → when a request
-    of unknown outcome for it expires (venue clock): until then nothing more is sent for it. Returns the new `waiting`.
+    """One pass. `waiting`: symbol → when a request of unknown outcome for it expires (venue clock): until then nothing
+    more is sent for it. Returns the new `waiting`.
     """
     unknown: dict[str, int] = {}
     for position in snapshot.positions:
@@ -47,14 +62,12 @@ async def protect_blind(
             unknown[symbol] = waiting[symbol]
             continue
         try:
-            sent = await _cover(
-                door, position, cover.covered_qty, instruments[symbol], rules, planned_stops.get(symbol)
-            )
+            sent = await _cover(door, position, cover, instruments[symbol], rules, books)
         except StoreUnwritable as error:
             sentence = f"{symbol} is {cover.protection.value} and not even the emergency journal can be written"
             _log.emit(Tag.SAFETY_NAKED_POSITION, f"{sentence}: {error.what}", level=50, symbol=symbol)
             continue
-        if isinstance(sent.outcome, Unknown):
+        if sent is not None and isinstance(sent.outcome, Unknown):
             unknown[symbol] = snapshot.at_ms + door.window_ms + rules.max_skew_ms
     return unknown
 
@@ -62,35 +75,53 @@ async def protect_blind(
 async def _cover(
     door: EmergencyDoor,
     position: PositionFact,
-    covered: Decimal,
+    cover: Coverage,
     instrument: Instrument,
     rules: ProtectionRules,
-    planned: Decimal | None,
-) -> Sent:
-    symbol, side = position.symbol, position.side
-    price = stop_level(position, planned, instrument, rules.stop_loss_pct)
+    books: Remembered,
+) -> Sent | None:
+    """None: nothing was sent, and the log says why."""
+    symbol, side, ours = position.symbol, position.side, books.ours(position)
+    if ours is None and not rules.unexplained:
+        _left_naked(position, "nothing of ours explains it, and such positions are only reported")
+        return None
+    qty = placeable(position, abs(position.qty) - cover.covered_qty, instrument)
+    if not qty:
+        _left_naked(position, f"it is dust, below the venue's smallest order {text(instrument.min_qty)}")
+        return None
+    trade = books.trades.get(symbol)
+    price = level_of(position, ours, trade, instrument, rules.stop_loss_pct, cover.loosest_price).price
     if already_passed(side, price, position.mark_price):
-        return await _close(door, position, instrument, f"stop level {text(price)} already passed")
-    missing = abs(position.qty) - covered
+        return await _close(door, position, ours, instrument, f"stop level {text(price)} already passed")
     reason = "missing stop placed while the store could not be written"
-    for draft in stop_drafts(symbol, side, missing, price, rules.trigger_by, instrument, reason):
+    for draft in stop_drafts(symbol, side, qty, price, rules.trigger_by, instrument, reason):
         sent = await door.submit(draft)
         if not isinstance(sent.outcome, Confirmed):
             break
     if isinstance(sent.outcome, Rejected):
-        return await _close(door, position, instrument, f"the venue refuses its stop ({sent.sentence})")
+        return await _close(door, position, ours, instrument, f"the venue refuses its stop ({sent.sentence})")
     level = 30 if isinstance(sent.outcome, Confirmed) else 50
     _log.emit(
         Tag.SAFETY_STOP_PLACED,
         f"stop at {text(price)} while the store cannot be written: {sent.sentence}",
         level=level,
         symbol=symbol,
-        qty=text(missing),
+        qty=text(qty),
     )
     return sent
 
 
-async def _close(door: EmergencyDoor, position: PositionFact, instrument: Instrument, reason: str) -> Sent:
+def _left_naked(position: PositionFact, why: str) -> None:
+    sentence = f"naked while the store cannot be written, and left so: {why}"
+    _log.emit(Tag.SAFETY_NAKED_POSITION, sentence, level=50, symbol=position.symbol, qty=text(abs(position.qty)))
+
+
+async def _close(
+    door: EmergencyDoor, position: PositionFact, ours: Managed | None, instrument: Instrument, reason: str
+) -> Sent | None:
+    if ours is None:
+        _left_naked(position, f"nothing of ours explains it; {reason}")
+        return None
     drafts = exit_drafts(position.symbol, position.side, abs(position.qty), instrument, f"unprotectable: {reason}")
     for draft in drafts:
         sent = await door.submit(draft)

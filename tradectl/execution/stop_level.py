@@ -80,6 +80,14 @@ def stop_price(instrument: Instrument, side: Side, entry_price: Decimal, stop_lo
     return _tightened(instrument, side, entry_price * (ONE - side.sign * stop_loss_pct))
 
 
+def placeable(position: PositionFact, missing: Decimal, instrument: Instrument) -> Decimal:
+    """How large a stop for what is `missing` has to be for the venue to take it: a little more than that where it is
+    below the smallest order, for it can only reduce. 0: all of the position is dust, and no stop can be placed for it.
+    """
+    qty = max(missing, instrument.min_qty)
+    return qty if qty <= abs(position.qty) else ZERO
+
+
 def already_passed(side: Side, price: Decimal, mark: Decimal) -> bool:
     """True when a stop at `price` would trigger at once."""
     return mark <= price if side is Side.LONG else mark >= price

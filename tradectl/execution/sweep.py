@@ -123,6 +123,7 @@ class EmergencyDoor:
             "step": step,
             "action": draft.purpose.value,
             "client_id": request.client_id,
+            "side": draft.side.value,
             "created_ms": request.created_ms,
             "expires_ms": request.expires_ms,
             "detail": detail,
@@ -130,7 +131,7 @@ class EmergencyDoor:
         if draft.cancels_order_id is not None:
             body["cancels"] = draft.cancels_order_id
         if draft.qty is not None:
-            body |= {"side": draft.side.value, "qty": text(draft.qty)}
+            body["qty"] = text(draft.qty)
         if draft.trigger_price is not None and draft.trigger_by is not None:
             body |= {"trigger_price": text(draft.trigger_price), "trigger_by": draft.trigger_by.value}
         if isinstance(outcome, Confirmed):

@@ -20,7 +20,7 @@ from tradectl.domain.money import amount, text
 from tradectl.domain.position import PositionFact, Protection, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.errors import Busy, ExitCode, Refused, StoreRefused, UsageError, VenueUnreachable
-from tradectl.execution.stop_level import already_passed, level_of, stop_level
+from tradectl.execution.stop_level import already_passed, level_of, placeable, stop_level
 from tradectl.execution.sweep import Hands
 from tradectl.operations import act_record, position_exit, symbols
 from tradectl.operations.killswitch_venue import Books, hands
@@ -216,10 +216,11 @@ class _Pass:
                 said = f"left as it is: {text(price)} is passed (mark {text(position.mark_price)})"
                 return Placed(one, said, False, skipped=self._on_breached is OnBreached.SKIP), False
             price = _tighter(position, instrument, self._rules.protection.stop_loss_pct)
+        missing = abs(position.qty) - cover.covered_qty
         drafts = stop_drafts(
             one.symbol,
             position.side,
-            abs(position.qty) - cover.covered_qty,
+            placeable(position, missing, instrument) or missing,
             price,
             self._rules.protection.trigger_by,
             instrument,

@@ -239,14 +239,16 @@ def _leave_halt_file(result: FenceResult) -> None:
         f"kill switch: {_one_line(result.reason)}\nby={_one_line(result.by)}\nat={_utc(result.at_ms)}\n"
         f"at_ms={result.at_ms}\nstore={result.path}\nbecause={_one_line(result.why)}\n"
     )
+    before = halt.read(result.path) is not None
     try:
         result.already = not halt.write(result.path, text)
     except OSError as error:
-        # a name that is taken by something unreadable halts as well
+        # a name that is taken by something unreadable halts as well, and so does an empty file on a full disk
         if halt.read(result.path) is None:
             result.why += f"; and no halt file can be left beside it: {error.strerror}"
             return
-        result.already = True
+        result.why += f"; the halt file could not be written whole: {error.strerror}"
+        result.already = before
     result.how = "halt_file"
 
 
