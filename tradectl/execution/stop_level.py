@@ -12,7 +12,7 @@ from tradectl.domain.ledger import OpenTrade
 from tradectl.domain.lifecycle import Managed
 from tradectl.domain.money import ONE, ZERO, percent
 from tradectl.domain.order import OrderFact
-from tradectl.domain.position import PositionFact, Side, covers, protective_stops
+from tradectl.domain.position import PositionFact, Side, coverage, covers, protective_stops
 
 # A planned stop that the venue would liquidate before it fires is put this share of the way from liquidation to mark:
 # room for the slippage between the two, and as little tighter than planned as that allows.
@@ -120,25 +120,48 @@ def arrange(
     """Stops of ours at `wanted` or tighter, exactly as many as others' stops leave uncovered (promise 5).
 
     Kept are first those at `wanted`, then the tightest: where two who work towards one level meet, both keep the same.
-    wanted None: any level that covers will do. exactly: tighter ones make way too, on an operator's word. Others' stops
-    count, and are never cancelled (promise 6).
+    wanted None: any level that covers will do, and what is to be placed goes where the tightest stands. exactly:
+    tighter ones make way too, on an operator's word. Others' stops count, and are never cancelled (promise 6); but none
+    of ours makes way for a looser one of somebody else's.
     """
     stops, _ = protective_stops(position, orders)
     mine = sorted(
         (order for order in stops if ours(order)),
         key=lambda order: (_trigger(order) != wanted, *_looseness(position, order)),
     )
-    theirs = sum((covers(order, position) for order in stops if not ours(order)), ZERO)
-    needed = max(abs(position.qty) - theirs, ZERO)
+    theirs = [order for order in stops if not ours(order)]
+    cover = coverage(position, stops)
+    size, level = abs(position.qty), cover.loosest_price if wanted is None else wanted
     kept: list[OrderFact] = []
     total = ZERO
     for order in mine:
-        gain = ZERO if wanted is None else (_trigger(order) - wanted) * position.side.sign
-        tight = gain == 0 if exactly else gain >= 0
-        if tight and total + covers(order, position) <= needed:
+        assert level is not None, "there is a stop"
+        gain = (_trigger(order) - level) * position.side.sign
+        beside = _at_least(position, theirs, _trigger(order) if wanted is None else wanted)
+        if (gain == 0 if exactly else gain >= 0) and total + covers(order, position) + beside <= size:
             kept.append(order)
             total += covers(order, position)
-    return Arrangement(needed - total, tuple(order for order in mine if order not in kept))
+    place = max(size - _at_least(position, theirs, None), _first_ours(position, stops, ours)) - total
+    most = size - total - _at_least(position, theirs, cover.stop_price if wanted is None else wanted)
+    return Arrangement(max(min(place, most), ZERO), tuple(order for order in mine if order not in kept))
+
+
+def _at_least(position: PositionFact, orders: Iterable[OrderFact], level: Decimal | None) -> Decimal:
+    """What those of these stops cover that are as tight as `level`, or tighter; None: all of them."""
+    sign = position.side.sign
+    return sum(
+        (covers(order, position) for order in orders if level is None or (_trigger(order) - level) * sign >= 0), ZERO
+    )
+
+
+def _first_ours(position: PositionFact, stops: Iterable[OrderFact], ours: Callable[[OrderFact], bool]) -> Decimal:
+    """How much of the position the market meets stops of ours for first."""
+    left, found = abs(position.qty), ZERO
+    for order in sorted(stops, key=lambda order: (-_trigger(order) * position.side.sign, not ours(order))):
+        qty = min(covers(order, position), left)
+        left -= qty
+        found += qty if ours(order) else ZERO
+    return found
 
 
 def _trigger(order: OrderFact) -> Decimal:
