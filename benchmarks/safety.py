@@ -35,7 +35,7 @@ with Database.open(sys.argv[1], expect=None, lock_wait_ms=60_000) as db:
 
 
 def reconcile(scratch: Path) -> Iterator[tuple[str, str, str]]:
-    """Both sides read and the plan made, twice as the command does it: from the store's file, with the venue's lists."""
+    """Both sides read and the plan made as the command does it: from the store's file, with the venue's lists."""
     from tradectl.execution.observe import Evident, StoreEvidence
     from tradectl.execution.reconcile_read import find
     from tradectl.sim.embedded import open_embedded
@@ -190,7 +190,7 @@ def _large(db):  # type: ignore[no-untyped-def]
             fact = listed(len(orders), symbol, f"web-{len(orders)}", type=OrderType.LIMIT, price=Decimal(150))
             orders.append(fact)
     account = Account(
-        currency="USDT", wallet_balance=Decimal(1_000_000), unrealised=Decimal(0), initial_margin=Decimal(20 * POSITIONS),
-        maintenance_margin=Decimal(POSITIONS), available=Decimal(900_000),
+        currency="USDT", wallet_balance=Decimal(1_000_000), unrealised=Decimal(0),
+        initial_margin=Decimal(20 * POSITIONS), maintenance_margin=Decimal(POSITIONS), available=Decimal(900_000),
     )  # fmt: skip
     return Snapshot(AT, account, tuple(held), tuple(orders), 0)

@@ -387,7 +387,7 @@ def test_an_early_exit_that_waits_for_another_is_decided_again_on_the_same_candl
         desk.cycle()
         draft = exit_draft(SOL, Side.LONG, D(1), "by hand", operator=True)
         at_ms = desk.bot.clock.now_ms()
-        other = desk.write(intents.record, draft, created_ms=at_ms, expires_ms=at_ms + 5000, epoch=0, actor="ann")
+        other = desk.write(intents.record, draft, created_ms=at_ms, expires_ms=at_ms + 86_400_000, epoch=0, actor="ann")
         for _ in range(20):
             (decision,) = desk.cycle().decisions
             if decision.code != "no_cross":

@@ -12,6 +12,7 @@ import pytest
 CHANGING = frozenset({"place", "cancel", "amend", "set_leverage", "set_margin_mode"})
 READING = frozenset(
     "server_time_ms instruments snapshot ticker candles account_events find_order order leverage margin_mode"
+    " attaches_brackets"
     " close".split()
 )
 DOORS = ("door", "hands")

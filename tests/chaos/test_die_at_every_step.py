@@ -105,7 +105,7 @@ def test_a_second_death_while_recovering_from_the_first(name: str) -> None:
 def test_a_fault_of_recovery_is_seen_by_dying(fault: str, name: str) -> None:
     """The check can fail: with a known fault in the product some death breaks a law."""
     chosen: Any = [step for step, what in enumerate(steps_of(name), 1) if what.startswith(("send place", "receive"))]
-    with FAULTS[fault](), pytest.raises(AssertionError, match="violations"):
+    with FAULTS[fault].fault(), pytest.raises(AssertionError, match="violations"):
         for step in chosen:
             lives_lawfully(name, step)
 

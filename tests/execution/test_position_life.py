@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from ledger_kit import D, X, entry, read, store, write
 
 from tradectl.domain.fill import Fill, FillKind
-from tradectl.domain.intent import Intent, IntentState, Purpose, exit_draft
+from tradectl.domain.intent import ClientId, Intent, IntentState, Purpose, exit_draft
 from tradectl.domain.lifecycle import POSITION_TRANSITIONS, Managed, PositionState
 from tradectl.domain.order import OrderFact, OrderSide, OrderStatus
 from tradectl.domain.position import Side
@@ -170,6 +170,8 @@ class Lives(RuleBasedStateMachine):
         first, trade = self.unbooked[0], read(self.db, ledger.open_trade, X)
         if self.held * first.signed_qty <= 0 or (trade is not None and trade.side.opening is not first.side):
             return
+        if trade is not None and ClientId.parse(trade.opener) is None:
+            return
         flying = {client_id: qty for _, client_id, qty in read(self.db, positions.flights)}
         if first.client_id not in flying:
             return
@@ -228,6 +230,8 @@ class Lives(RuleBasedStateMachine):
         if ours is not None and ours.state is not PositionState.PENDING:
             trade = read(self.db, ledger.open_trade, X)
             assert trade is not None and trade.side is ours.side and trade.number == ours.trade_number
+            opener = ClientId.parse(trade.opener)
+            assert opener is not None and opener.purpose is Purpose.ENTRY, "what others opened is nobody's here"
 
     def settle_everything(self) -> None:
         """Once every order has an outcome and every fill is booked, nothing is on its way any more."""

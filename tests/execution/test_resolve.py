@@ -178,11 +178,20 @@ def test_a_running_bot_asks_about_the_order_whose_outcome_it_could_not_record(de
     assert not blocked(desk)
 
 
-def test_another_processs_order_under_way_is_not_judged_by_the_running_bot(desk):
+def test_another_processs_order_under_way_is_not_judged_by_the_running_bot_before_its_window_is_over(desk):
+    now = desk.bot.clock.now_ms()
     with desk.db.transaction() as conn:
-        theirs = intents.record(conn, desk.entry(), created_ms=1, expires_ms=2, epoch=0, actor="ann")
+        theirs = intents.record(conn, desk.entry(), created_ms=now, expires_ms=now + 3_600_000, epoch=0, actor="ann")
     assert ask(desk, epoch=desk.bot.epoch) == ()
     assert desk.read(intents.get, theirs.number).state is IntentState.RECORDED
+
+
+def test_the_order_of_a_command_that_died_is_settled_by_the_running_bot_once_its_window_is_over(desk):
+    with desk.db.transaction() as conn:
+        theirs = intents.record(conn, desk.entry(), created_ms=1, expires_ms=2, epoch=0, actor="ann")
+    (found,) = ask(desk, epoch=desk.bot.epoch)
+    assert found.intent.number == theirs.number and found.intent.state is IntentState.NOT_PLACED
+    assert not blocked(desk)
 
 
 def test_a_latch_left_by_a_crash_after_its_order_was_settled_is_lifted(desk):

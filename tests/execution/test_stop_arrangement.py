@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from bot_kit import FLAT, SOL, Rig, rig
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from ledger_kit import INSTRUMENT, D, X
 
@@ -165,6 +165,9 @@ def test_ours_and_what_others_have_as_tight_never_come_to_more_than_the_position
 
 @given(worlds())
 def test_no_part_of_a_position_gets_a_looser_stop_than_it_had_or_than_is_wanted(world):
+    ours = [one for one in counting(world) if mine(one)]
+    replaced = min((number for number, one in enumerate(ours) if not tight(world, one)), default=len(ours))
+    assume(not any(one.trigger_price == world.wanted for one in ours[replaced:]))  # half of a move is there already
     found = arrange(world.position, world.orders, world.wanted, mine)
     before = ladder(world.position, world.orders)
     now = ladder(world.position, after(world.position, world.orders, found, world.price))
@@ -181,6 +184,16 @@ def test_once_arranged_nothing_is_left_to_arrange(world, exactly):
     found = arrange(world.position, world.orders, world.wanted, mine, exactly=exactly)
     orders = after(world.position, world.orders, found, world.price)
     assert arrange(world.position, orders, world.wanted, mine, exactly=exactly).done
+
+
+@given(worlds(), st.booleans())
+def test_half_way_between_the_new_stop_and_the_cancels_only_the_cancels_are_left(world, exactly):
+    """Whoever looks there (the bot beside an operator, a restart after a crash) places nothing a second time."""
+    exactly = exactly and world.wanted is not None
+    found = arrange(world.position, world.orders, world.wanted, mine, exactly=exactly)
+    half = after(world.position, world.orders, Arrangement(found.place, ()), world.price)
+    again = arrange(world.position, half, world.wanted, mine, exactly=exactly)
+    assert again == Arrangement(D(0), found.cancel)
 
 
 @given(worlds(), st.booleans(), st.randoms())

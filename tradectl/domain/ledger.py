@@ -37,6 +37,7 @@ class OpenTrade:
     entry_equity: Decimal | None = None  # None when adopted
     naked_since_ms: int | None = None
     naked_ms: int = 0  # measured so far, apart from a spell still running
+    opener: str | None = None  # client id of the fill that opened it; None: an order without one, somebody else's
 
     @property
     def net(self) -> Decimal:
@@ -84,7 +85,7 @@ def book_fill(trade: OpenTrade | None, fill: Fill, next_number: int) -> Booked:
     """
     if trade is None:
         side = Side.LONG if fill.signed_qty > 0 else Side.SHORT
-        trade = OpenTrade(next_number, fill.symbol, side, fill.at_ms, Lot())
+        trade = OpenTrade(next_number, fill.symbol, side, fill.at_ms, Lot(), opener=fill.client_id)
         return Booked(_increase(trade, fill, fill.qty, fill.fee), None, ZERO)
     if trade.lot.flat or (trade.lot.qty > 0) == (fill.signed_qty > 0):
         return Booked(_increase(trade, fill, fill.qty, fill.fee), None, ZERO)
@@ -107,7 +108,7 @@ def book_fill(trade: OpenTrade | None, fill: Fill, next_number: int) -> Booked:
     if not rest:
         return Booked(None, closed, realised)
     side = Side.LONG if sign > 0 else Side.SHORT
-    fresh = OpenTrade(next_number, fill.symbol, side, fill.at_ms, Lot())
+    fresh = OpenTrade(next_number, fill.symbol, side, fill.at_ms, Lot(), opener=fill.client_id)
     return Booked(_increase(fresh, fill, rest, fill.fee - fee), closed, realised)
 
 

@@ -13,7 +13,7 @@ from tradectl.domain import risk_state
 from tradectl.domain.fill import AccountEvent, Fill, FillKind, Funding, TransferFact
 from tradectl.domain.intent import ClientId, Intent, Purpose
 from tradectl.domain.ledger import Booked, ClosedTrade, OpenTrade, book_fill, book_funding, without
-from tradectl.domain.lifecycle import Origin
+from tradectl.domain.lifecycle import Origin, PositionState
 from tradectl.domain.money import ZERO, amount, text
 from tradectl.domain.risk_state import RiskState
 from tradectl.domain.tags import Tag
@@ -104,6 +104,8 @@ class Booking:
         if not ours:
             return
         held = positions.of(self._conn, fill.symbol)
+        if held is not None and held.state is PositionState.PENDING and not begins:
+            return  # others opened what it went into, and nobody here manages that
         if held is not None and held.side is trade.side:
             seen = fill.kind is FillKind.SYNTHETIC
             positions.filled(self._conn, fill.symbol, trade.number, fresh, fill.at_ms, seen=seen)

@@ -50,7 +50,8 @@ class Plan:
 def plan(picture: Snapshot, local: Local, *, adopt: frozenset[str] = frozenset(), report_only: bool = False) -> Plan:
     """adopt: symbols in which an operator takes the venue's picture over the books. report_only: positions that
     nothing of ours explains are not protected."""
-    by_symbol = _orders_by_symbol(picture.orders)
+    orders = sorted(picture.orders, key=lambda order: (len(order.order_id), order.order_id))
+    by_symbol = _orders_by_symbol(orders)
     legs = _legs(picture.positions)
     whose = Owner(local.store_tag, local.parents)
     findings: list[Finding] = []
@@ -68,7 +69,7 @@ def plan(picture: Snapshot, local: Local, *, adopt: frozenset[str] = frozenset()
                 if naked.automatic:
                     actions.append(Action(ActionKind.PROTECT, symbol, naked.evidence))
     flat = _flat_symbols(by_symbol, legs, local) if not picture.doubts else frozenset()
-    for order in sorted(picture.orders, key=lambda order: (len(order.order_id), order.order_id)):
+    for order in orders:
         found, steps = _order(order, whose, local, gone=order.symbol in flat)
         findings.append(found)
         actions += steps
@@ -87,7 +88,7 @@ def _naked(
     evidence = (
         f"stops cover {text(cover.covered_qty)} of {text(abs(position.qty))}{f'; {cover.why}' if cover.why else ''}"
     )
-    unexplained = found.kind in (_K.PHANTOM, _K.CONFLICT)
+    unexplained = found.blocks and found.kind in (_K.PHANTOM, _K.CONFLICT)
     if unexplained and report_only:
         command = f"tradectl stops place-missing --symbol {position.symbol} --apply"
         yield Finding(_K.NAKED, position.symbol, evidence, person="place the missing stop", commands=(command,))
@@ -125,10 +126,17 @@ def _order(order: OrderFact, whose: Owner, local: Local, *, gone: bool) -> tuple
         why = "no intent of this store" if state is None else f"its intent is {state.value}"
         kept = "; it protects, and is kept" if order.protective else ""
         evidence = f"{what} carries {order.client_id}: {why}{kept}"
-        person, commands = (
-            ("", ()) if order.protective else ("cancel it", (f"tradectl orders cancel {order.order_id}",))
+        if order.protective:
+            return Finding(_K.STRAY, order.symbol, evidence, order_id=order.order_id), _noted(order, "stray", local)
+        found = Finding(
+            _K.STRAY,
+            order.symbol,
+            evidence,
+            person="cancel it",
+            commands=(f"tradectl orders cancel {order.order_id}",),
+            order_id=order.order_id,
+            blocks=True,
         )
-        found = Finding(_K.STRAY, order.symbol, evidence, person=person, commands=commands, order_id=order.order_id)
         return found, _noted(order, "stray", local)
     return Finding(_K.MATCHED, order.symbol, f"{what} is {order.client_id}", order_id=order.order_id), []
 

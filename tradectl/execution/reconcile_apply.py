@@ -75,7 +75,7 @@ class Reconciler:
                 done.append(Done(action, f"{len(taken.fills)} fills booked"))
             elif action.kind in (_K.STAND_IN, _K.ADJUST):
                 done.append(await self._invent(action))
-            elif action.kind is _K.TAKE_OVER:
+            elif action.kind in (_K.TAKE_OVER, _K.ADOPT):
                 done.append(await self._take_over(action))
             elif action.kind is _K.CANCEL:
                 done.append(await self._cancel(action))
@@ -138,11 +138,16 @@ class Reconciler:
         with self._db.transaction() as conn:
             trade = ledger.open_trade(conn, action.scope)
             ours = positions.of(conn, action.scope)
-            if trade is None or (ours is not None and ours.state is not PositionState.PENDING):
-                return Done(action, "it is managed already" if ours is not None else "the books do not hold it")
-            if ours is not None:
+            adopted = action.kind is _K.ADOPT
+            if trade is None:
+                return Done(action, "the books do not hold it", failed=adopted)
+            if ours is not None and ours.state is PositionState.PENDING:
                 return Done(action, "an entry of ours is in flight there", failed=True)
-            adopted = "operator" in action.reason
+            if ours is not None:
+                if adopted:
+                    positions.adopt(conn, ours)
+                    self._journal(conn, action, "managed already; it stays")
+                return Done(action, "it is managed already")
             position = picture.position(action.scope)
             stop = trade.stop_price
             if stop is None and position is not None and position.side is trade.side:

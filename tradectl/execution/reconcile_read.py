@@ -85,8 +85,7 @@ def local_side(
 ) -> Local:
     """The books, and what the venue's events would make of them."""
     trades = ledger.open_trades(conn)
-    openers = {symbol: ledger.opener(conn, trade.number) for symbol, trade in trades.items()}
-    after, unbooked = _after(conn, trades, openers, events)
+    after, unbooked = _after(conn, trades, events)
     flying: dict[str, list[Flight]] = {}
     seen = _seen_by_client(conn, events)
     for symbol, client_id, qty in positions.flights(conn):
@@ -106,7 +105,7 @@ def local_side(
         store_tag=store_tag,
         lots={symbol: trade.lot.qty for symbol, trade in trades.items()},
         lots_after={symbol: trade.lot.qty for symbol, trade in after.items() if trade.lot.qty},
-        openers_after={symbol: openers.get(symbol) for symbol in after},
+        openers_after={symbol: trade.opener for symbol, trade in after.items()},
         unbooked=unbooked,
         managed=positions.alive(conn),
         flights={symbol: tuple(them) for symbol, them in flying.items()},
@@ -120,9 +119,9 @@ def local_side(
 
 
 def _after(
-    conn: Connection, trades: dict[str, OpenTrade], openers: dict[str, str | None], events: list[AccountEvent]
+    conn: Connection, trades: dict[str, OpenTrade], events: list[AccountEvent]
 ) -> tuple[dict[str, OpenTrade], dict[str, int]]:
-    """The open trades once these events are booked, and how many fills of each symbol that takes. `openers` follows."""
+    """The open trades once these events are booked, and how many fills of each symbol that takes."""
     after = dict(trades)
     count: dict[str, int] = {}
     replaced: dict[str, Decimal] = {}
@@ -141,10 +140,7 @@ def _after(
         booked = book_fill(trade, event, 0)
         if booked.open is None:
             after.pop(event.symbol, None)
-            openers.pop(event.symbol, None)
             continue
-        if trade is None or booked.closed is not None:
-            openers[event.symbol] = event.client_id
         after[event.symbol] = booked.open
     return after, count
 

@@ -16,6 +16,7 @@ class ActionKind(StrEnum):
     BOOK = "book"  # take in the venue's fills
     STAND_IN = "stand_in"  # adopt quantity whose fills are still to come
     TAKE_OVER = "take_over"  # manage what is ours already
+    ADOPT = "adopt"  # an operator has us manage it, whoever opened it
     ADJUST = "adjust"  # an operator takes the venue's picture over the books
     CANCEL = "cancel"  # a stop or target of ours whose position is gone
     BLOCK = "block"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 
 from tradectl.domain.finding import Finding, FindingKind
-from tradectl.domain.lifecycle import Managed, PositionState
+from tradectl.domain.lifecycle import Managed, Origin, PositionState
 from tradectl.domain.money import ZERO, text
 from tradectl.domain.position import PositionFact
 from tradectl.execution.reconcile_sides import Action, ActionKind, Flight, Local
@@ -23,13 +24,12 @@ def classify(
         evidence = f"the venue shows several legs: {both}"
         return _person(_K.CONFLICT, symbol, evidence, "close one leg at the venue; one-way mode is needed"), []
     position = legs[0] if legs else None
-    theirs = position.qty if position is not None else ZERO
     after = local.lots_after.get(symbol, ZERO)
     found, steps = (
         _absent(symbol, after, local, in_doubt=in_doubt) if position is None else _present(position, after, local)
     )
     if symbol in adopt and found.blocks and not in_doubt:
-        return _adopted(symbol, position, theirs, after, found)
+        return _adopted(symbol, position, after, found, local.managed.get(symbol))
     return found, steps
 
 
@@ -67,7 +67,8 @@ def _present(position: PositionFact, after: Decimal, local: Local) -> tuple[Find
     if after and (after > 0) != (theirs > 0):
         evidence = f"the venue shows {text(theirs)}, the books hold {text(after)}: opposite sides"
         return _person(_K.CONFLICT, symbol, evidence, _TAKE, _adopt(symbol)), []
-    if missing and flying and (flying > 0) == (theirs > 0) == (missing > 0) and abs(missing) <= abs(flying):
+    mine = not after or local.held_by_us(symbol) or (ours is not None and ours.state is not PositionState.PENDING)
+    if mine and missing and flying and (flying > 0) == (theirs > 0) == (missing > 0) and abs(missing) <= abs(flying):
         evidence = f"the venue shows {text(theirs)}, an entry of {text(flying)} is in flight, its fills are not here"
         said = "adopted by a fill that stands in until the real ones come"
         return Finding(_K.PENDING_ADOPTED, symbol, evidence, automatic=said), _stand_ins(position, missing, flights)
@@ -86,13 +87,15 @@ def _present(position: PositionFact, after: Decimal, local: Local) -> tuple[Find
 def _agreeing(position: PositionFact, now: Decimal, ours: Managed | None, local: Local) -> tuple[Finding, list[Action]]:
     """Venue and ledger have the same quantity: whose is it, and is it as it should be?"""
     symbol, theirs = position.symbol, position.qty
+    if ours is not None and ours.state is not PositionState.PENDING and now * theirs < 0:
+        ours = None  # the fills that turned it over close it
     if ours is not None and ours.state is not PositionState.PENDING and ours.side is not position.side:
         evidence = f"the position here is {ours.side.value}, the venue's is {position.side.value}"
         return _person(_K.CONFLICT, symbol, evidence, _TAKE, _adopt(symbol)), []
-    if ours is None and not local.held_by_us(symbol):
+    if (ours is None or ours.state is PositionState.PENDING) and not local.held_by_us(symbol):
         evidence = f"{text(theirs)} at {text(position.entry_price)} was opened by orders that are not ours"
         return _person(_K.PHANTOM, symbol, evidence, "adopt it, or close it", _adopt(symbol), _close(symbol)), []
-    if position.side not in local.sides:
+    if position.side not in local.sides and (ours is None or ours.origin is not Origin.ADOPTED):
         evidence = f"{position.side.value} {text(abs(theirs))}: the strategy does not trade that direction"
         return _person(_K.CONFLICT, symbol, evidence, "close it", _close(symbol)), []
     if ours is None:
@@ -128,14 +131,17 @@ def _stand_ins(position: PositionFact, missing: Decimal, flights: Iterable[Fligh
 
 
 def _adopted(
-    symbol: str, position: PositionFact | None, theirs: Decimal, after: Decimal, found: Finding
+    symbol: str, position: PositionFact | None, after: Decimal, found: Finding, ours: Managed | None
 ) -> tuple[Finding, list[Action]]:
     """An operator's word: the venue's picture counts."""
+    theirs = position.qty if position is not None else ZERO
+    if theirs and ours is not None and ours.state is PositionState.PENDING:
+        return replace(found, person="wait for the entry of ours that is in flight there, then adopt it"), []
     reason = "adopted on an operator's word"
     price = position.entry_price if position is not None else None
     steps = [Action(ActionKind.ADJUST, symbol, reason, qty=theirs - after, price=price)] if theirs != after else []
     if theirs:
-        steps.append(Action(ActionKind.TAKE_OVER, symbol, reason, qty=theirs, price=price))
+        steps.append(Action(ActionKind.ADOPT, symbol, reason, qty=theirs, price=price))
     said = f"the books are set to the venue's {text(theirs)}" if theirs != after else "taken over and managed"
     return Finding(found.kind, symbol, found.evidence, automatic=f"{said}: adopted"), steps
 

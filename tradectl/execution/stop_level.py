@@ -12,7 +12,7 @@ from tradectl.domain.ledger import OpenTrade
 from tradectl.domain.lifecycle import Managed
 from tradectl.domain.money import ONE, ZERO, percent
 from tradectl.domain.order import OrderFact
-from tradectl.domain.position import PositionFact, Side, coverage, covers, protective_stops
+from tradectl.domain.position import PositionFact, Side, covers, protective_stops
 
 # A planned stop that the venue would liquidate before it fires is put this share of the way from liquidation to mark:
 # room for the slippage between the two, and as little tighter than planned as that allows.
@@ -130,38 +130,44 @@ def arrange(
         key=lambda order: (_trigger(order) != wanted, *_looseness(position, order)),
     )
     theirs = [order for order in stops if not ours(order)]
-    cover = coverage(position, stops)
-    size, level = abs(position.qty), cover.loosest_price if wanted is None else wanted
+    size, sign = abs(position.qty), position.side.sign
     kept: list[OrderFact] = []
-    total = ZERO
+    loose: list[OrderFact] = []
+    surplus: list[OrderFact] = []
     for order in mine:
-        assert level is not None, "there is a stop"
-        gain = (_trigger(order) - level) * position.side.sign
-        beside = _at_least(position, theirs, _trigger(order) if wanted is None else wanted)
-        if (gain == 0 if exactly else gain >= 0) and total + covers(order, position) + beside <= size:
+        level = _trigger(order) if wanted is None else wanted
+        gain = (_trigger(order) - level) * sign
+        beside = [*kept, *_at_least(position, theirs, level)]
+        overtaken = wanted is None and bool(surplus) and level != _trigger(surplus[0])
+        if gain < 0 or (gain and exactly):
+            loose.append(order)
+        elif _covered(position, [order, *beside]) <= size and not overtaken:
             kept.append(order)
-            total += covers(order, position)
-    place = max(size - _at_least(position, theirs, None), _first_ours(position, stops, ours)) - total
-    most = size - total - _at_least(position, theirs, cover.stop_price if wanted is None else wanted)
-    return Arrangement(max(min(place, most), ZERO), tuple(order for order in mine if order not in kept))
+        else:
+            surplus.append(order)
+    place = size - _covered(position, [*kept, *theirs])
+    most = size if wanted is None else size - _covered(position, [*kept, *_at_least(position, theirs, wanted)])
+    if surplus:
+        level = _trigger(surplus[0]) if wanted is None else wanted
+        place = max(place, size - _covered(position, _at_least(position, [*kept, *theirs], level)))
+    if loose:
+        place = max(place, _covered(position, loose) - _covered(position, _replacing(kept, wanted, loose)))
+    return Arrangement(max(min(place, most), ZERO), (*loose, *surplus))
 
 
-def _at_least(position: PositionFact, orders: Iterable[OrderFact], level: Decimal | None) -> Decimal:
-    """What those of these stops cover that are as tight as `level`, or tighter; None: all of them."""
-    sign = position.side.sign
-    return sum(
-        (covers(order, position) for order in orders if level is None or (_trigger(order) - level) * sign >= 0), ZERO
-    )
+def _at_least(position: PositionFact, orders: Iterable[OrderFact], level: Decimal) -> list[OrderFact]:
+    """Those of these stops that are as tight as `level`, or tighter."""
+    return [order for order in orders if (_trigger(order) - level) * position.side.sign >= 0]
 
 
-def _first_ours(position: PositionFact, stops: Iterable[OrderFact], ours: Callable[[OrderFact], bool]) -> Decimal:
-    """How much of the position the market meets stops of ours for first."""
-    left, found = abs(position.qty), ZERO
-    for order in sorted(stops, key=lambda order: (-_trigger(order) * position.side.sign, not ours(order))):
-        qty = min(covers(order, position), left)
-        left -= qty
-        found += qty if ours(order) else ZERO
-    return found
+def _replacing(kept: Iterable[OrderFact], wanted: Decimal | None, loose: Iterable[OrderFact]) -> list[OrderFact]:
+    """Those that took the place of these already: they stand where they belong and are younger."""
+    newest = max(order.created_ms for order in loose)
+    return [order for order in kept if _trigger(order) == wanted and order.created_ms >= newest]
+
+
+def _covered(position: PositionFact, orders: Iterable[OrderFact]) -> Decimal:
+    return sum((covers(order, position) for order in orders), ZERO)
 
 
 def _trigger(order: OrderFact) -> Decimal:

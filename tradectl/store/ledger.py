@@ -19,7 +19,7 @@ from tradectl.store import encoding
 
 _OPEN = (
     "number, symbol, side, opened_ms, lot_qty, lot_cost, entry_qty, entry_cost, exit_qty, exit_proceeds, gross, fees,"
-    " funding, max_qty, stop_price, target_price, risk_amount, entry_equity, naked_since_ms, naked_ms"
+    " funding, max_qty, stop_price, target_price, risk_amount, entry_equity, naked_since_ms, naked_ms, opener"
 )
 _CLOSED = (
     "number, symbol, side, opened_ms, closed_ms, max_qty, entry_price, exit_price, gross, fees, funding, net,"
@@ -105,14 +105,6 @@ def stand_in(conn: sqlite3.Connection, trade_number: int, client_id: str | None)
     return None if row is None else (row[0], dec(row[1]), dec(row[2]))
 
 
-def opener(conn: sqlite3.Connection, trade_number: int) -> str | None:
-    """The client id of the fill that opened a trade; None for an order without one, somebody else's."""
-    row = conn.execute(
-        "SELECT client_id FROM fills WHERE trade_number = ? ORDER BY rowid LIMIT 1", (trade_number,)
-    ).fetchone()
-    return None if row is None else row[0]
-
-
 def shrink_stand_in(conn: sqlite3.Connection, execution_id: str, left: Decimal) -> None:
     """What is left of it once real fills have come; nothing left, and it goes."""
     if left:
@@ -157,7 +149,7 @@ def open_trade(conn: sqlite3.Connection, symbol: str) -> OpenTrade | None:
 def save_open_trade(conn: sqlite3.Connection, trade: OpenTrade) -> None:
     """Writes the open trade of its symbol; the number must be the one that the symbol has, if it has one."""
     conn.execute(
-        f"INSERT INTO open_trades ({_OPEN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        f"INSERT INTO open_trades ({_OPEN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (number) DO UPDATE SET lot_qty = excluded.lot_qty, lot_cost = excluded.lot_cost,"
         " entry_qty = excluded.entry_qty, entry_cost = excluded.entry_cost, exit_qty = excluded.exit_qty,"
         " exit_proceeds = excluded.exit_proceeds, gross = excluded.gross, fees = excluded.fees,"
@@ -186,6 +178,7 @@ def save_open_trade(conn: sqlite3.Connection, trade: OpenTrade) -> None:
             encoding.money(trade.entry_equity),
             trade.naked_since_ms,
             trade.naked_ms,
+            trade.opener,
         ),
     )
 
@@ -311,6 +304,7 @@ def _open_trade(row: tuple[Any, ...]) -> OpenTrade:
         entry_equity=encoding.amount(row[17]),
         naked_since_ms=row[18],
         naked_ms=row[19],
+        opener=row[20],
     )
 
 

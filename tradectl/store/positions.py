@@ -141,6 +141,11 @@ def take_over(
     return made
 
 
+def adopt(conn: sqlite3.Connection, position: Managed) -> None:
+    """An operator has it managed, whichever way it came here; his record is in the journal."""
+    conn.execute("UPDATE positions SET origin = ? WHERE number = ?", (Origin.ADOPTED.value, position.number))
+
+
 def close(conn: sqlite3.Connection, symbol: str, at_ms: int) -> None:
     """Ledger and venue are flat, and the position here is not: it is closed too."""
     now = of(conn, symbol)

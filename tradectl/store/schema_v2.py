@@ -1,5 +1,5 @@
-"""The second schema: positions with their targets; how orders ended; fills that stand in for others; amendments;
-and the settings that operators' commands need where no configuration is named.
+"""The second schema: positions with their targets; how orders ended; who opened a trade; fills that stand in for
+others; amendments; and the settings that operators' commands need where no configuration is named.
 
 SQLite cannot change a CHECK in place: intents and fills are built anew under their names, rows and numbers kept.
 """
@@ -133,4 +133,10 @@ STATEMENTS: tuple[str, ...] = (
     "CREATE INDEX fills_by_time ON fills (at_ms)",
     "CREATE INDEX fills_by_trade ON fills (trade_number)",
     "CREATE INDEX fills_by_client ON fills (client_id) WHERE client_id IS NOT NULL",
+    "ALTER TABLE open_trades ADD COLUMN opener TEXT",
+    """
+    UPDATE open_trades SET opener = (
+        SELECT client_id FROM fills WHERE trade_number = open_trades.number ORDER BY fills.rowid LIMIT 1
+    )
+    """,
 )

@@ -18,6 +18,7 @@ _STEPS = {
     ActionKind.BOOK: "book the venue's fills",
     ActionKind.STAND_IN: "book a fill that stands in until the real ones come",
     ActionKind.TAKE_OVER: "manage it from here",
+    ActionKind.ADOPT: "manage it from here, on your word",
     ActionKind.ADJUST: "set the books to what the venue shows",
     ActionKind.CANCEL: "cancel what it left behind",
     ActionKind.BLOCK: "block entries",
