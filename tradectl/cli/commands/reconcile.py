@@ -35,11 +35,12 @@ def reconcile(
     ctx: typer.Context,
     apply: Annotated[bool, typer.Option("--apply", help="Carry the plan out, after a question.")] = False,
     adopt: Annotated[
-        list[str] | None, typer.Option("--adopt", help="Take over what the venue shows in this symbol (repeatable).")
+        list[str] | None,
+        typer.Option("--adopt", metavar="SYMBOL", help="Take over what the venue shows in this symbol (repeatable)."),
     ] = None,
-    save: Annotated[Path | None, typer.Option("--save", help="Keep the plan in this file.")] = None,
+    save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Keep the plan in this file.")] = None,
     plan: Annotated[
-        Path | None, typer.Option("--plan", help="A saved plan: apply it if the world is the same.")
+        Path | None, typer.Option("--plan", metavar="FILE", help="A saved plan: apply it if the world is the same.")
     ] = None,
     reason: Annotated[str, typer.Option("--reason", help="Why, for the journal; --adopt needs it to apply.")] = "",
 ) -> ExitCode:

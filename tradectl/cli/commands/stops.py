@@ -76,7 +76,10 @@ def place_missing(
     symbol: Annotated[str, typer.Option("--symbol", help="Only this market: BTCUSDT, btc, BTC/USDT.")] = "",
     apply: Annotated[bool, typer.Option("--apply", help="Place them, after the plan and a question.")] = False,
     on_breached: Annotated[
-        str, typer.Option("--on-breached", help="Where the level is passed already: close, tighten or skip.")
+        str,
+        typer.Option(
+            "--on-breached", metavar="CHOICE", help="Where the level is passed already: close, tighten or skip."
+        ),
     ] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why, for the journal.")] = "",
 ) -> ExitCode:
