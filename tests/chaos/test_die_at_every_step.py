@@ -19,7 +19,7 @@ from tradectl.store import intents, journal, ledger
 from tradectl.store.database import Database
 
 FAST, FAST_TWICE = 14, 5  # deaths in each world in the fast set
-LEFT = 100  # steps of a life that a second death needs: after it a bot has to be back before the world ends
+LEFT = 250  # steps of a life that a second death needs: after it a bot has to be back before the world ends
 PARTS = 8  # of the whole sweep, so that they can run side by side
 
 
