@@ -18,10 +18,20 @@ _STRICTNESS = {SystemState.NORMAL: 0, SystemState.PAUSED: 1, SystemState.DEGRADE
 
 
 class LatchName(StrEnum):
-    KILL_SWITCH = "kill_switch"
+    """In order of strictness: where several hold, the first of them speaks."""
+
+    KILL_SWITCH = "kill_switch"  # an operator's
+    HALT = "halt"  # scope: the invariant that set it
+    ESS_TRIPPED = "ess_tripped"
+    ESS_COOLING = "ess_cooling"
+    DEGRADED = "degraded"  # scope: the invariant that set it
+    EQUITY_JUMP = "equity_jump"
     PAUSE = "pause"
-    UNKNOWN_ORDER = "unknown_order"  # scope: the symbol
     RECONCILE = "reconcile"  # scope: the symbol, or the account
+    UNKNOWN_ORDER = "unknown_order"  # scope: the symbol
+
+
+_ORDER = tuple(LatchName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,7 @@ class LatchRule:
     state: SystemState | None  # None: restricts its symbol only, not the system
     effect: str
     cleared_by: str
+    by_symbol: bool = False  # its scope is a symbol, or '' for all of them
 
 
 LATCH_RULES: dict[LatchName, LatchRule] = {
@@ -37,21 +48,48 @@ LATCH_RULES: dict[LatchName, LatchRule] = {
         "no entries; only protection and explicit operator exits",
         "tradectl killswitch clear --approver NAME --reason TEXT",
     ),
+    LatchName.HALT: LatchRule(
+        SystemState.HALTED,
+        "no entries; only protection and explicit operator exits",
+        "tradectl killswitch clear --approver NAME --reason TEXT; a margin halt also by itself, within limits",
+    ),
+    LatchName.ESS_TRIPPED: LatchRule(
+        SystemState.HALTED,
+        "no entries; only protection and explicit operator exits",
+        "the sweep, which turns it into a cooldown",
+    ),
+    LatchName.ESS_COOLING: LatchRule(
+        SystemState.DEGRADED,
+        "no entries; what is open is managed",
+        "tradectl ess reset --approver NAME --reason TEXT, once it has cooled down",
+    ),
+    LatchName.DEGRADED: LatchRule(
+        SystemState.DEGRADED, "no entries; what is open is managed", "its condition gone for a full cycle"
+    ),
+    LatchName.EQUITY_JUMP: LatchRule(
+        SystemState.DEGRADED,
+        "no entries: equity moved, and nothing in the books explains it",
+        "the trades or transfers that explain it, or tradectl state reset --scope latch:equity_jump --reason TEXT",
+    ),
     LatchName.PAUSE: LatchRule(SystemState.PAUSED, "no entries; everything else goes on", "tradectl resume"),
     LatchName.UNKNOWN_ORDER: LatchRule(
-        None, "no entries on this symbol", "the bot, once the venue has shown what became of the order"
+        None, "no entries on this symbol", "the bot, once the venue has shown what became of the order", by_symbol=True
     ),
     LatchName.RECONCILE: LatchRule(
         None,
         "no entries there: venue and books do not agree",
         "the finding gone, or tradectl reconcile --adopt SYMBOL --apply",
+        by_symbol=True,
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Latch:
-    """A persisted reason why trading is restricted (promise 9). `scope` is '' for the account, or a symbol."""
+    """A persisted reason why trading is restricted (promise 9).
+
+    scope: '' for the account; a symbol where the rule goes by symbols; else the invariant that set it.
+    """
 
     name: LatchName
     scope: str
@@ -62,6 +100,18 @@ class Latch:
     @property
     def rule(self) -> LatchRule:
         return LATCH_RULES[self.name]
+
+    @property
+    def title(self) -> str:
+        """'kill_switch', 'halt (margin_utilisation)', 'reconcile on BTCUSDT'."""
+        if not self.scope:
+            return self.name.value
+        return f"{self.name.value} on {self.scope}" if self.rule.by_symbol else f"{self.name.value} ({self.scope})"
+
+    def forbids_entry(self, symbol: str) -> bool:
+        if self.rule.by_symbol and self.scope not in ("", symbol):
+            return False
+        return self.rule.state is None or not PERMISSIONS[self.rule.state].entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +128,18 @@ PERMISSIONS: dict[SystemState, Permissions] = {
     SystemState.DEGRADED: Permissions(entries=False, manage=True, protect=True, operator_exit=True),
     SystemState.HALTED: Permissions(entries=False, manage=False, protect=True, operator_exit=True),
 }
+
+
+def first_blocking(latches: Iterable[Latch], symbol: str) -> Latch | None:
+    """The strictest latch that forbids an entry on this symbol."""
+    binding = [latch for latch in latches if latch.forbids_entry(symbol)]
+    return min(binding, key=lambda latch: _ORDER.index(latch.name)) if binding else None
+
+
+def speaking(latches: Iterable[Latch], state: SystemState) -> Latch | None:
+    """The latch that a state is said to come from; None: no latch demands it."""
+    demanding = [latch for latch in latches if latch.rule.state is state]
+    return min(demanding, key=lambda latch: (_ORDER.index(latch.name), latch.set_at_ms)) if demanding else None
 
 
 def system_state(latches: Iterable[Latch]) -> SystemState:

@@ -290,6 +290,7 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
             store_tag=db.identity.store_tag,
             recv_window_ms=config.venue.recv_window_ms,
         ),
+        stepped=not ground.wall,
         protection=ProtectionRules(
             config.perps.stop_loss_pct,
             trigger_by,
@@ -313,6 +314,7 @@ def _settings(bot: Bot) -> dict[str, str]:
         "perps.stop_loss_pct": text(bot.protection.stop_loss_pct),
         "perps.trigger_by": bot.protection.trigger_by.value,
         "safety.protection.unexplained": "protect" if bot.protection.unexplained else "report",
+        **{f"ess.{name}": str(value) for name, value in bot.config.ess.model_dump().items()},
         "strategy.sides": ",".join(sorted(side.value for side in bot.strategy.sides)),
     }
 

@@ -53,6 +53,11 @@ class Memory:
     books: Remembered = field(default_factory=Remembered)  # positions and trades as last read from the store
     bare_ms: dict[str, int] = field(default_factory=dict)  # symbol → how long an entry just made had no stop yet
     blind_waiting: dict[str, int] = field(default_factory=dict)  # symbol → when its unknown emergency request expires
+    strikes: dict[str, int] = field(default_factory=dict)  # symbol → cycles in a row that it was too large
+    clean: dict[str, int] = field(default_factory=dict)  # degrading invariant → the first cycle without it
+    swept: frozenset[str] = frozenset()  # orders whose cancel in a halt has no outcome yet
+    said_findings: frozenset[tuple[str, str]] = frozenset()
+    said_waiting: str = ""  # why a halt does not clear itself
     acted_blind: bool = False  # something was done without the store, and waits in the emergency journal
     alerts: list[PendingAlert] = field(default_factory=list)
 
@@ -73,4 +78,5 @@ class Bot:
     protection: ProtectionRules
     exits: ExitRules
     emergency: EmergencyDoor
+    stepped: bool  # the market moves step by step, and the wall's clock says nothing of its time
     memory: Memory = field(default_factory=Memory)

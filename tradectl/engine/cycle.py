@@ -1,6 +1,6 @@
 """One cycle, the whole flow on one page: read the world once, decide, act, record.
 
-    observe → ingest → resolve doubts → reconcile → protect → manage what is open
+    observe → ingest → resolve doubts → reconcile → protect → invariants → manage what is open
             → (per symbol) gates → signal → gates → size → intent → venue → record
 
 Refusals block entries only: protection, managing what is open, early exits, ingestion and the resolving of doubts run
@@ -16,7 +16,7 @@ import asyncio
 
 from tradectl.domain.signal import Decision, NoSignal, Signal, Sized, SymbolRefusal
 from tradectl.domain.snapshot import Snapshot
-from tradectl.engine import acting, managing, market, reconciling, record, state, telling
+from tradectl.engine import acting, guarding, managing, market, reconciling, record, state, telling
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.errors import Busy
@@ -54,7 +54,11 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
     if protected.changed:
         snapshot, books = await _look_again(bot, report)
 
-    # 3. What restricts trading now, said once whenever it changes.
+    # 3. The invariants and the emergency stop: latches set and cleared, a halt swept. Then what restricts trading now,
+    #    said once whenever it changes.
+    report.judged = guarding.judge(bot, snapshot, books, cycle=number)
+    if await guarding.sweep_if_halted(bot, snapshot) or report.judged.changed:
+        snapshot, books = await _look_again(bot, report)
     account = state.account_context(bot, snapshot, books)
     report.system_state = telling.system_state(bot, account)
 

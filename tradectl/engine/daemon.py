@@ -21,8 +21,9 @@ from tradectl.domain.intent import Intent
 from tradectl.domain.ledger import ClosedTrade
 from tradectl.domain.system_state import Latch
 from tradectl.domain.tags import Tag
-from tradectl.engine import record
+from tradectl.engine import guarding, record
 from tradectl.engine.assemble import Assembled, RunOptions, assemble
+from tradectl.engine.between import look_after
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle import run_cycle
 from tradectl.engine.cycle_report import CycleReport
@@ -235,6 +236,7 @@ async def _attempt(assembled: Assembled, tally: Run) -> bool:
     except (Busy, StoreUnwritable) as error:
         tally.failed += 1
         _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"cycle not completed: {error.what}", error=type(error).__name__)
+        guarding.aborted(bot)
         if isinstance(error, StoreBusy | StoreUnwritable):
             await _protect_blind(bot)
         return False
@@ -278,12 +280,18 @@ async def _wait(assembled: Assembled, stop: Stop, deadline: float | None, began:
     if pause <= 0:
         await asyncio.sleep(0)  # lets a signal in
         return
-    until = now() + pause
+    bot = assembled.bot
+    watch_s = float(bot.config.engine.protection_seconds) if done and assembled.ground.wall else None
+    until, watch_at = now() + pause, now() + (watch_s or 0)
     while not stop.event.is_set() and (left := until - now()) > 0:
+        step = min(left, HEARTBEAT_SECONDS) if watch_s is None else min(left, HEARTBEAT_SECONDS, watch_at - now())
         try:
-            await asyncio.wait_for(stop.event.wait(), min(left, HEARTBEAT_SECONDS))
+            await asyncio.wait_for(stop.event.wait(), max(step, 0))
         except TimeoutError:
             _heartbeat(assembled)
+        if watch_s is not None and now() >= watch_at and until - now() > 0 and not stop.event.is_set():
+            await look_after(bot)
+            watch_at = now() + watch_s
 
 
 def _pause_seconds(assembled: Assembled, done: bool) -> float:

@@ -11,17 +11,39 @@ from tradectl.domain.risk_state import RiskState
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.engine.state import Books
+from tradectl.safety.breach import Level
+from tradectl.safety.check import BOUNDS
+from tradectl.safety.invariants import equity_drawdown, margin_utilisation
+from tradectl.safety.view import values_of
 from tradectl.store.limits import LimitRow
 
 _DAY = "the next UTC day, or tradectl state reset --scope daily"
 _PEAK = "recovery above it, or tradectl state reset --scope peak"
 _STREAK = "its cooldown, or tradectl state reset --scope streak"
 _SESSION = "a new session, or tradectl state reset --scope session"
+_HALT = "reaching it halts: tradectl killswitch clear --approver NAME --reason TEXT"
 _MARGIN = "closing or reducing positions"
 
 
 def rows(bot: Bot, report: CycleReport, books: Books, risk: RiskState) -> list[LimitRow]:
-    return [*_money_limits(bot, report, risk), *_counts(bot, report, books, risk)]
+    return [*_money_limits(bot, report, risk), *_counts(bot, report, books, risk), *_bounds(bot, report, risk)]
+
+
+def _bounds(bot: Bot, report: CycleReport, risk: RiskState) -> Iterator[LimitRow]:
+    """The halting bounds: what they measure now, and how far that is from a halt."""
+    values, snapshot = values_of(report.snapshot, risk), report.snapshot
+    equity = snapshot.equity
+    for bound in BOUNDS:
+        if bound.level is not Level.HALT:
+            continue
+        value, limit = bound.inequality.term.value(values), bound.limit(bot.config)
+        if bound.invariant == margin_utilisation.ID:
+            left = limit * equity - snapshot.account.initial_margin
+        elif bound.invariant == equity_drawdown.ID:
+            left = equity - values["peak_equity"] * (1 - limit)
+        else:
+            left = limit - values["positions"]
+        yield LimitRow(bound.row_name, value, limit, left, bound.unit, _HALT, report.snapshot.at_ms)
 
 
 def _money_limits(bot: Bot, report: CycleReport, risk: RiskState) -> Iterator[LimitRow]:

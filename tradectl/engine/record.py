@@ -12,7 +12,7 @@ from tradectl.domain.risk_state import RiskState
 from tradectl.domain.signal import Decision
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
-from tradectl.engine import limits_view, state, telling
+from tradectl.engine import guarding, limits_view, state, telling
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.engine.market import View
@@ -48,6 +48,9 @@ def save(bot: Bot, report: CycleReport, books: state.Books, looked: Iterable[Vie
                 text=item.text,
                 context=dict(item.context),
             )
+        guarding.keep_time(bot, conn)
+        if report.judged is not None:
+            guarding.keep_baseline(conn, report.snapshot, books, report.judged)
         limits.save(conn, limits_view.rows(bot, report, books, counters))
         views.save_account(conn, report.snapshot)
         cycles.save_progress(conn, cycles.Progress(report.number, at_ms, wall_ms))

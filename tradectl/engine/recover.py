@@ -50,8 +50,8 @@ def restore(bot: Bot) -> None:
         )
     for latch in active:
         _log.emit(
-            Tag.SAFETY_KILL_SWITCH if latch.scope == "" else Tag.SAFETY_UNKNOWN_ORDER,
-            f"{latch.name.value} holds since {utc_text(latch.set_at_ms)}: {latch.reason}",
+            Tag.SAFETY_UNKNOWN_ORDER if latch.rule.by_symbol and latch.scope else Tag.SAFETY_KILL_SWITCH,
+            f"{latch.title} holds since {utc_text(latch.set_at_ms)}: {latch.reason}",
             level=30,
             scope=latch.scope or "account",
             clear_with=latch.rule.cleared_by,

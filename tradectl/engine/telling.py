@@ -12,7 +12,7 @@ from tradectl import logs
 from tradectl.domain.candle import HOUR_MS, day_of, utc_text
 from tradectl.domain.money import amount
 from tradectl.domain.signal import Decision, NoSignal, SymbolRefusal, Verdict
-from tradectl.domain.system_state import SystemState
+from tradectl.domain.system_state import SystemState, speaking
 from tradectl.domain.system_state import system_state as strictest
 from tradectl.domain.tags import Tag
 from tradectl.engine.bot import Bot, PendingAlert
@@ -23,6 +23,7 @@ _log = logs.get("engine.cycle")
 REPEAT_MS = HOUR_MS
 NEW_CANDLE = "new_candle"
 ERROR = "error"
+_STATE_TAGS = {SystemState.PAUSED: Tag.SAFETY_PAUSED, SystemState.DEGRADED: Tag.SAFETY_DEGRADED}
 WAITING = "waiting"  # nothing was decided: the last decision stands until the next candle closes
 
 
@@ -147,12 +148,13 @@ def _say_change(bot: Bot, state: SystemState, account: AccountContext) -> None:
         if before:
             _log.emit(Tag.SAFETY_RECOVERED, "trading is permitted again", before=before)
         return
-    tag = {SystemState.PAUSED: Tag.SAFETY_PAUSED}.get(state, Tag.SAFETY_KILL_SWITCH)
+    tag = _STATE_TAGS.get(state, Tag.SAFETY_KILL_SWITCH)
     if account.halt_reason is not None:
         sentence = f"halted by a halt file: {account.halt_reason.strip()}"
         hint = "tradectl killswitch clear --approver NAME --reason TEXT"
     else:
-        latch = next(latch for latch in account.latches if latch.rule.state is state)
+        latch = speaking(account.latches, state)
+        assert latch is not None, "a state comes from a latch"
         sentence = f"{latch.rule.effect}; set {utc_text(latch.set_at_ms)} by {latch.set_by}: {latch.reason}"
         hint = latch.rule.cleared_by
     _log.emit(tag, sentence, clear_with=hint)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tradectl.domain.intent import IntentDraft, Purpose
 from tradectl.domain.lifecycle import PositionState
-from tradectl.domain.system_state import PERMISSIONS, Latch, system_state
+from tradectl.domain.system_state import PERMISSIONS, Latch, first_blocking, system_state
 from tradectl.errors import EntryRefused
 from tradectl.store import halt, intents, latches, lease, ledger, positions
 from tradectl.store.connection import Connection
@@ -65,9 +65,9 @@ def _admit_entry(
     blocking = first_blocking(active, draft.symbol)
     if blocking is not None:
         raise EntryRefused(
-            f"the latch {blocking.name.value} forbids entries",
+            f"the latch {blocking.title} forbids entries",
             code=blocking.name.value,
-            where=blocking.scope or "account",
+            where=blocking.scope if blocking.rule.by_symbol and blocking.scope else "account",
             why=f"set by {blocking.set_by}: {blocking.reason}",
             hint=blocking.rule.cleared_by,
         )
@@ -105,15 +105,3 @@ def _no_exit_in_doubt(conn: Connection, symbol: str) -> None:
                 why="a second exit is sent only when the venue has shown what became of the first",
                 hint="the bot asks the venue each cycle",
             )
-
-
-def first_blocking(active: tuple[Latch, ...], symbol: str) -> Latch | None:
-    """The first latch that forbids an entry on this symbol: the account's own, or one of the symbol's."""
-    for latch in active:
-        state = latch.rule.state
-        if state is None:
-            if latch.scope in ("", symbol):
-                return latch
-        elif not PERMISSIONS[state].entries and latch.scope in ("", symbol):
-            return latch
-    return None

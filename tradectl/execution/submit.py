@@ -22,7 +22,7 @@ from tradectl.domain.system_state import Latch, LatchName
 from tradectl.domain.tags import Tag
 from tradectl.errors import VenueUnreachable
 from tradectl.execution.admission import admit
-from tradectl.store import intents, latches, outbox
+from tradectl.store import intents, latches, outbox, safety
 from tradectl.store.connection import Connection
 from tradectl.store.database import Database
 
@@ -190,6 +190,7 @@ class Door:
             if now is not None and now.state is not IntentState.RECORDED:
                 return self._settle_adopted(conn, now, outcome, at_ms)
             intents.advance(conn, intent.number, IntentState.SENT, at_ms=at_ms)
+            _count(conn, intent, outcome)
             if isinstance(outcome, Confirmed):
                 return intents.advance(conn, intent.number, IntentState.CONFIRMED, at_ms=at_ms, order=outcome.order)
             if isinstance(outcome, Rejected):
@@ -230,6 +231,14 @@ class Door:
             text=sentence,
             context={"symbol": intent.symbol, "client_id": intent.client_id, "qty": _shown(intent.qty)},
         )
+
+
+def _count(conn: Connection, intent: Intent, outcome: Outcome) -> None:
+    """Execution errors in a row, for the emergency stop: a success ends them; an order that had ended is none."""
+    if isinstance(outcome, Confirmed):
+        safety.forget_errors(conn)
+    elif isinstance(outcome, Unknown) or (outcome.code, intent.purpose) != (ORDER_NOT_FOUND, Purpose.CANCEL):
+        safety.count_error(conn)
 
 
 def block_symbol(conn: Connection, intent: Intent, wall_ms: int, at_ms: int, reason: str) -> None:

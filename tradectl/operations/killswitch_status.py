@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tradectl.domain.intent import Purpose
-from tradectl.domain.system_state import LATCH_RULES, Latch, LatchName
+from tradectl.domain.system_state import LATCH_RULES, Latch, LatchName, SystemState, speaking
 from tradectl.errors import Busy, ExitCode, NotAvailable, VenueUnreachable
 from tradectl.operations.killswitch_check import Check, check
 from tradectl.operations.killswitch_record import last_summary
@@ -80,7 +80,7 @@ async def read(ref: StoreRef) -> Status:
         )
     try:
         with db.read() as conn:
-            latch = latches.get(conn, LatchName.KILL_SWITCH)
+            latch = speaking(latches.active(conn), SystemState.HALTED)
             summary = last_summary(conn, latch.set_at_ms if latch is not None else 0)
             doubtful = intents.in_doubt(conn)
         identity = db.identity

@@ -44,6 +44,9 @@ _RULES = {
     "consecutive_losses": _Rule("{} more in a row", "SAFETY_CIRCUIT_BREAKER"),
     "session_trades": _Rule("{} more entries in this session", "SAFETY_SESSION_TRADES"),
     "session_runtime": _Rule("{} left", "SAFETY_SESSION_RUNTIME"),
+    "margin_utilisation_halt": _Rule("{} more of margin", "a halt (MARGIN_CRITICAL)"),
+    "equity_drawdown_halt": _Rule("{} more may be lost from the peak", "a halt (DRAWDOWN_CRITICAL)"),
+    "position_count_halt": _Rule("{} more", "a halt (TOO_MANY_POSITIONS)", at_limit=False),
 }
 _AN_INSTANT_MS = 10**11  # three years: a longer span of time is an instant
 _MOST_DECIMALS = 8

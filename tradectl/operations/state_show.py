@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tradectl.domain.position import PositionFact, Protection, coverage
 from tradectl.domain.snapshot import Snapshot
-from tradectl.domain.system_state import PERMISSIONS, Latch, LatchName, SystemState, system_state
+from tradectl.domain.system_state import PERMISSIONS, Latch, LatchName, SystemState, speaking, system_state
 from tradectl.operations import backups, bot_life, limit_lines
 from tradectl.operations.bot_life import BotLife, Life
 from tradectl.operations.state_page import AccountLine, DoubtLine, LatchLine, OverrideLine, PositionLine, StatePage
@@ -102,7 +102,8 @@ def _answer(
     if halt_reason is not None:
         return f"HALTED by a halt file: {halt_reason.splitlines()[0]} — clear with: {CLEAR_HALT}"
     if state is not SystemState.NORMAL:
-        latch = next(latch for latch in active if latch.rule.state is state)
+        latch = speaking(active, state)
+        assert latch is not None, "a state comes from a latch"
         since = f"{when(latch.set_at_ms)} ({ago(latch.set_at_ms, now_ms)})"
         return (
             f"{state.value} since {since} by {latch.set_by}: {latch.reason or 'no reason given'}"

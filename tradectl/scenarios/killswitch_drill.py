@@ -24,8 +24,8 @@ from typing import Any
 
 from tradectl.domain.money import text
 from tradectl.domain.order import BracketLeg, Confirmed, OrderRequest, OrderSide, OrderType, TriggerBy
+from tradectl.domain.system_state import first_blocking
 from tradectl.errors import ExitCode, NotAvailable, Refused, TradectlError
-from tradectl.execution.admission import first_blocking
 from tradectl.operations.opening import exchange_file
 from tradectl.sim.embedded import Existing, open_existing
 from tradectl.sim.ops import PlaceOrder

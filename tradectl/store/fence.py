@@ -21,7 +21,7 @@ BOUND_MS = 2_000  # to write the latch; then the halt file
 LATCH = "kill_switch"
 NO_REASON = "operator's kill switch"
 APPLICATION_ID = 0x74646374  # of schema_v1, asserted equal in the tests
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _FLAGS = ("--flatten", "--yes", "-y", "--json", "--no-color", "-v", "-vv", "-vvv", "--verbose")
 _VALUES = ("--state", "--account", "--reason", "--config")
 

@@ -1,0 +1,35 @@
+"""The third schema: the emergency stop, recoveries without a person, and the wallet that moves of equity are held
+against."""
+
+STATEMENTS: tuple[str, ...] = (
+    """
+    CREATE TABLE ess (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        state TEXT NOT NULL CHECK (state IN ('DISABLED', 'ARMED', 'TRIPPED', 'COOLING_DOWN')),
+        evaluator TEXT NOT NULL,
+        evidence TEXT NOT NULL,
+        since_ms INTEGER NOT NULL,
+        by TEXT NOT NULL,
+        errors INTEGER NOT NULL CHECK (errors >= 0),
+        aborted INTEGER NOT NULL CHECK (aborted >= 0),
+        cooled_ms INTEGER NOT NULL CHECK (cooled_ms >= 0),
+        venue_ms INTEGER NOT NULL,
+        wall_ms INTEGER NOT NULL
+    ) STRICT
+    """,
+    "INSERT INTO ess VALUES (1, 'ARMED', '', '', 0, '', 0, 0, 0, 0, 0)",
+    """
+    CREATE TABLE recoveries (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        at_ms INTEGER NOT NULL,
+        halts TEXT NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE baseline (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        wallet TEXT NOT NULL,
+        seq INTEGER NOT NULL
+    ) STRICT
+    """,
+)
