@@ -43,6 +43,7 @@ GROUPS: dict[str, str] = {
     "stops": "Protective stops: what covers each position, the missing ones, and moving one.",
     "orders": "Orders at the venue beside our own intents, and the end of one.",
     "killswitch": "Stop it now, look at it, and let it go again.",
+    "policy": "The risk profile in force, set under a running bot.",
     "ess": "The emergency stop: what trips it, its cooldown, and re-arming it.",
 }
 
@@ -105,6 +106,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ess trip": ("ess:trip", "Trip it by hand: halt, and let the bot sweep."),
     "ess reset": ("ess:reset", "Re-arm it after its cooldown, with a name and a reason."),
     "ess disable": ("ess:disable", "Take it out of service, on the record."),
+    "policy show": ("policy:show", "The profile in force, and which limits it binds."),
+    "policy set": ("policy:put", "DEFENSIVE, NORMAL or AGGRESSIVE, from the next cycle on."),
+    "policy history": ("policy:history", "Every version that was set, by whom and why."),
     "flatten": ("flatten:flatten", "Close every position, reduce-only: one plan, one question."),
     "exposure": ("exposure:exposure", "What is at risk, in one line and a table."),
     "pause": ("pause:pause", "No new entries; positions stay managed and protected."),

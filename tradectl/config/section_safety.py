@@ -95,10 +95,9 @@ class Policy(Section):
         "choice",
         "named set of limits; the strictest of profile, config and mode holds",
         step="policy",
-        available=False,
     )
     refresh_seconds: int = knob(
-        600, "seconds", "how often the profile in force is looked up", step="policy", low=1, high=86400, available=False
+        600, "seconds", "how often the profile in force is looked up", step="policy", low=1, high=86400
     )
 
 

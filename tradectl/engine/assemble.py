@@ -314,6 +314,7 @@ def _settings(bot: Bot) -> dict[str, str]:
         "perps.stop_loss_pct": text(bot.protection.stop_loss_pct),
         "perps.trigger_by": bot.protection.trigger_by.value,
         "safety.protection.unexplained": "protect" if bot.protection.unexplained else "report",
+        "policy.profile": bot.config.policy.profile,
         **{f"ess.{name}": str(value) for name, value in bot.config.ess.model_dump().items()},
         "strategy.sides": ",".join(sorted(side.value for side in bot.strategy.sides)),
     }

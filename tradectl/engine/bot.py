@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tradectl.alerts.log_sink import LogSink
 from tradectl.config.schema import Config
 from tradectl.domain.instrument import Instrument
+from tradectl.domain.policy import Policy
 from tradectl.domain.ports import Clock
 from tradectl.execution.exits import ExitRules
 from tradectl.execution.observe import Evident
@@ -53,6 +54,9 @@ class Memory:
     books: Remembered = field(default_factory=Remembered)  # positions and trades as last read from the store
     bare_ms: dict[str, int] = field(default_factory=dict)  # symbol → how long an entry just made had no stop yet
     blind_waiting: dict[str, int] = field(default_factory=dict)  # symbol → when its unknown emergency request expires
+    bound: Mapping[str, str] | None = None  # limit → whose it is, as last written down
+    policy: Policy | None = None  # as last read
+    policy_ms: int = 0  # when, venue clock
     strikes: dict[str, int] = field(default_factory=dict)  # symbol → cycles in a row that it was too large
     clean: dict[str, int] = field(default_factory=dict)  # degrading invariant → the first cycle without it
     swept: frozenset[str] = frozenset()  # orders whose cancel in a halt has no outcome yet

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
+from tradectl.config.schema import Config
 from tradectl.domain.candle import HOUR_MS, MINUTE_MS
 from tradectl.domain.risk_state import RiskState
 from tradectl.engine.bot import Bot
@@ -26,7 +27,12 @@ _MARGIN = "closing or reducing positions"
 
 
 def rows(bot: Bot, report: CycleReport, books: Books, risk: RiskState) -> list[LimitRow]:
-    return [*_money_limits(bot, report, risk), *_counts(bot, report, books, risk), *_bounds(bot, report, risk)]
+    found = [
+        *_money_limits(books.config, report, risk),
+        *_counts(bot, report, books, risk),
+        *_bounds(bot, report, risk),
+    ]
+    return [replace(row, source=books.bound[row.name]) if row.name in books.bound else row for row in found]
 
 
 def _bounds(bot: Bot, report: CycleReport, risk: RiskState) -> Iterator[LimitRow]:
@@ -46,8 +52,8 @@ def _bounds(bot: Bot, report: CycleReport, risk: RiskState) -> Iterator[LimitRow
         yield LimitRow(bound.row_name, value, limit, left, bound.unit, _HALT, report.snapshot.at_ms)
 
 
-def _money_limits(bot: Bot, report: CycleReport, risk: RiskState) -> Iterator[LimitRow]:
-    config, snapshot = bot.config, report.snapshot
+def _money_limits(config: Config, report: CycleReport, risk: RiskState) -> Iterator[LimitRow]:
+    snapshot = report.snapshot
     equity, at_ms = snapshot.equity, snapshot.at_ms
     daily = config.trading.max_daily_risk
     worst = min(risk.realised_today, equity - risk.day_start_equity)

@@ -17,7 +17,7 @@ from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.engine.market import View
 from tradectl.errors import Busy, StoreUnwritable
-from tradectl.store import cycles, decisions, intents, journal, lease, ledger, limits, outbox, risk, views
+from tradectl.store import cycles, decisions, intents, journal, lease, ledger, limits, outbox, risk, settings, views
 from tradectl.store.connection import Connection
 
 _log = logs.get("engine.record")
@@ -51,6 +51,9 @@ def save(bot: Bot, report: CycleReport, books: state.Books, looked: Iterable[Vie
         guarding.keep_time(bot, conn)
         if report.judged is not None:
             guarding.keep_baseline(conn, report.snapshot, books, report.judged)
+        if books.bound != bot.memory.bound:
+            settings.put(conn, "policy.bound", "; ".join(f"{name}: {source}" for name, source in books.bound.items()))
+            bot.memory.bound = books.bound
         limits.save(conn, limits_view.rows(bot, report, books, counters))
         views.save_account(conn, report.snapshot)
         cycles.save_progress(conn, cycles.Progress(report.number, at_ms, wall_ms))

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from tradectl.config.in_force import in_force
+from tradectl.config.schema import Config
 from tradectl.domain.candle import day_start_ms
 from tradectl.domain.intent import Intent, Purpose
 from tradectl.domain.ledger import OpenTrade
@@ -14,6 +16,7 @@ from tradectl.domain.money import ZERO, divide
 from tradectl.domain.risk_state import RiskState, first_state, observe_equity
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import Latch
+from tradectl.engine import policies
 from tradectl.engine.bot import Bot
 from tradectl.execution.ingest import Ingested, ingest
 from tradectl.execution.observe import compare_books
@@ -50,6 +53,8 @@ class Books:
     managed: Mapping[str, Managed]
     processed: Mapping[str, int]
     session: session.Session
+    config: Config  # in force: the strictest of configuration and policy
+    bound: Mapping[str, str]  # limit → whose it is, where it is not the configuration's own
 
 
 async def take_in(bot: Bot, snapshot: Snapshot) -> tuple[Snapshot, Ingested]:
@@ -98,6 +103,7 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
         bot.memory.books = Remembered(managed, trades)
         running = session.current(conn)
         assert running is not None, "a session is started before the first cycle"
+        config, bound = in_force(bot.config, policies.look(bot, conn))
         return Books(
             risk=moved_on(stored, snapshot, realised),
             open_trades=trades,
@@ -109,6 +115,8 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
             managed=managed,
             processed=cycles.processed(conn),
             session=running,
+            config=config,
+            bound=bound,
         )
 
 
@@ -136,7 +144,7 @@ def moved_on(stored: RiskState | None, snapshot: Snapshot, realised_since_midnig
 def account_context(bot: Bot, snapshot: Snapshot, books: Books) -> AccountContext:
     """The account as the gates see it; entries in doubt count against the limits at once (promise 8)."""
     context = AccountContext(
-        config=bot.config,
+        config=books.config,
         now_ms=snapshot.at_ms,
         snapshot=snapshot,
         risk=books.risk,

@@ -26,6 +26,7 @@ class LimitLine(NamedTuple):
     sentence: str
     clears: str
     at_ms: int
+    source: str = ""  # whose limit it is, where it is not the configuration's own
 
 
 class _Rule(NamedTuple):
@@ -65,6 +66,7 @@ def line(row: LimitRow, currency: str) -> LimitLine:
         sentence=_sentence(row, currency, breached),
         clears=row.clears,
         at_ms=row.at_ms,
+        source=row.source,
     )
 
 

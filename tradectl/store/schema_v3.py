@@ -1,5 +1,5 @@
-"""The third schema: the emergency stop, recoveries without a person, and the wallet that moves of equity are held
-against."""
+"""The third schema: the emergency stop, recoveries without a person, policies, whose a limit is, and the wallet
+that moves of equity are held against."""
 
 STATEMENTS: tuple[str, ...] = (
     """
@@ -25,6 +25,20 @@ STATEMENTS: tuple[str, ...] = (
         halts TEXT NOT NULL
     ) STRICT
     """,
+    """
+    CREATE TABLE policies (
+        version INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL,
+        risk_per_trade TEXT NOT NULL,
+        daily_loss TEXT NOT NULL,
+        leverage TEXT NOT NULL,
+        confidence_floor TEXT NOT NULL,
+        set_by TEXT NOT NULL CHECK (set_by <> ''),
+        reason TEXT NOT NULL,
+        at_ms INTEGER NOT NULL
+    ) STRICT
+    """,
+    "ALTER TABLE limits ADD COLUMN source TEXT NOT NULL DEFAULT ''",
     """
     CREATE TABLE baseline (
         id INTEGER PRIMARY KEY CHECK (id = 1),

@@ -96,6 +96,9 @@ def _limits(screen: Screen, page: StatePage) -> None:
         screen.facts([(line.name, _in_words(line)) for line in page.limits])
     else:
         _limit_table(screen, page)
+    for line in page.limits:
+        if line.source:
+            screen.text(f"  {line.name}: {line.source} binds")
     groups: dict[str, list[str]] = {}
     for line in page.limits:
         groups.setdefault(line.clears, []).append(line.name)
