@@ -62,6 +62,9 @@ PLAIN: dict[str, object] = {
     "perps.max_requests_per_minute": 60000,
     "risk_management.crisis_mode.volatility_multiplier": D(1000),
     "risk.signal_cooldown_hours": D(0),
+    "safety.max_equity_drawdown_pct": D(1),
+    "safety.degraded_equity_drawdown_pct": D(1),
+    "ess.enabled": False,
     "sim.funding_rate": D(0),
 }
 

@@ -186,9 +186,9 @@ def test_a_secret_in_a_file_is_a_fault_that_does_not_print_it(tmp_path: Path, te
 
 def test_a_mode_or_knob_that_is_not_built_is_refused_with_its_place(tmp_path: Path) -> None:
     path = tmp_path / "bot.yaml"
-    path.write_text("ess: {max_execution_errors: 7, cooldown_minutes: 15}\nvenue: {name: bybit}\nsim: {source: live}\n")
+    path.write_text("market: {shrink_floor: 0.4, refresh_hours: 4}\nvenue: {name: bybit}\nsim: {source: live}\n")
     found = [str(fault) for fault in refuse_unavailable(load([path]), "live")]
-    assert [fault.split(" ")[0] for fault in found] == ["mode", f"{path}:2:9:", f"{path}:1:7:", f"{path}:3:7:"]
+    assert [fault.split(" ")[0] for fault in found] == ["mode", f"{path}:2:9:", f"{path}:1:10:", f"{path}:3:7:"]
     assert all("not available yet" in fault for fault in found)
     assert refuse_unavailable(load(), "paper") == ()
 

@@ -145,7 +145,7 @@ def test_deposits_and_withdrawals_are_no_jump_and_no_loss(tmp_path: Path) -> Non
 
 
 def test_errors_in_a_row_trip_the_emergency_stop_also_where_the_venue_cannot_be_read(tmp_path: Path) -> None:
-    with rig(tmp_path, CALM_DAY, {"ess.cooldown_minutes": 10}) as desk:
+    with rig(tmp_path, CALM_DAY, {"ess.enabled": True, "ess.cooldown_minutes": 10}) as desk:
         desk.cycle()
         for _ in range(5):
             guarding.aborted(desk.bot)
@@ -160,6 +160,13 @@ def test_errors_in_a_row_trip_the_emergency_stop_also_where_the_venue_cannot_be_
             desk.cycle()
         assert desk.read(safety.ess).cooled_ms == 2 * FIVE_MIN
         assert standing(desk) == ["ess_cooling"], "only an operator re-arms it"
+
+
+def test_a_switched_off_emergency_stop_trips_on_nothing(tmp_path: Path) -> None:
+    with rig(tmp_path, CALM_DAY, {"ess.enabled": False}) as desk:
+        for _ in range(9):
+            guarding.aborted(desk.bot)
+        assert standing(desk) == [] and desk.cycle().system_state == "NORMAL"
 
 
 def test_a_success_ends_errors_in_a_row(tmp_path: Path) -> None:

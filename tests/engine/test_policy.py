@@ -46,6 +46,18 @@ def test_the_running_bot_goes_by_a_new_version_from_its_next_cycle_on(tmp_path: 
         ]
 
 
+def test_the_row_is_read_again_when_it_is_old_whatever_its_version(tmp_path: Path) -> None:
+    """Somebody has restored another store's rows: the version is the same, and the profile is not."""
+    with rig(tmp_path, [FLAT] * 8, {"policy.refresh_seconds": 600, "policy.profile": "AGGRESSIVE"}) as desk:
+        set_profile(desk, "AGGRESSIVE")
+        desk.cycle()
+        desk.write(lambda conn: conn.execute("UPDATE policies SET daily_loss = '0.01'"))
+        desk.cycle()
+        assert limit(desk, "daily_loss").limit == D("0.05"), "read 300 s ago"
+        desk.cycle()
+        assert limit(desk, "daily_loss").limit == D("0.01")
+
+
 def test_a_profile_sizes_the_next_entry(tmp_path: Path) -> None:
     found: dict[str, Decimal] = {}
     for name in ("DEFENSIVE", "AGGRESSIVE"):

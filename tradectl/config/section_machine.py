@@ -32,7 +32,6 @@ class Engine(Section):
         step="engine: protection pass",
         above=0,
         high=3600,
-        available=False,
     )
     reconcile_seconds: int = knob(
         120, "seconds", "time between two reconciliations", step="engine: reconcile", low=1, high=86400

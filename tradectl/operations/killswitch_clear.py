@@ -7,8 +7,10 @@ file removed, so that a crash in between leaves the account fenced, never open w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
+from tradectl.domain.money import ZERO, percent, text
 from tradectl.domain.system_state import Latch, LatchName, SystemState, system_state
 from tradectl.errors import NotAvailable, Refused, StoreUnwritable, ToolError, VenueUnreachable
 from tradectl.execution.resolve import adopt_doubt, resolve
@@ -17,9 +19,6 @@ from tradectl.operations.killswitch_check import Check, check, close_command
 from tradectl.operations.killswitch_record import CLEARED
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import open_venue, wall_ms
-from tradectl.safety.breach import Level
-from tradectl.safety.check import BOUNDS
-from tradectl.safety.view import values_of
 from tradectl.store import emergency, halt, journal, latches, limits, risk
 from tradectl.store.actor import operator_name
 from tradectl.store.connection import Connection
@@ -118,15 +117,21 @@ def _breached(db: Database, seen: Check | None, standing: tuple[Latch, ...]) -> 
     with db.read() as conn:
         rows = {row.name: row for row in limits.load(conn)}
         counters = risk.load(conn)
-    values = values_of(seen.snapshot, counters)
+    snapshot = seen.snapshot
+    now = {
+        "margin_utilisation": ("margin utilisation", snapshot.margin_utilisation),
+        "equity_drawdown": ("drawdown", counters.drawdown(snapshot.equity) if counters is not None else None),
+        "position_count": ("positions", Decimal(len(seen.held))),
+    }
     found = []
-    for bound in BOUNDS:
-        row = rows.get(bound.row_name)
-        if bound.level is not Level.HALT or bound.invariant not in scopes or row is None or row.limit is None:
+    for scope in sorted(scopes & now.keys()):
+        row, (label, value) = rows.get(f"{scope}_halt"), now[scope]
+        if row is None or row.limit is None:
             continue
-        value = bound.inequality.term.value(values)
-        if not bound.inequality.holds(value, row.limit):
-            found.append(f"{bound.label} is {bound.shown(value)} still (halts at {bound.shown(row.limit)})")
+        beyond = value is None or value > row.limit or (value == row.limit and row.unit == "fraction")
+        if beyond:
+            shown = [percent(one) if row.unit == "fraction" else text(one) for one in (value or ZERO, row.limit)]
+            found.append(f"{label} is {shown[0]} still (halts at {shown[1]})")
     return found
 
 
