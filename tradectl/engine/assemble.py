@@ -258,7 +258,7 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
     clock = ground.clock
     pace = Pace(config.perps.max_requests_per_second, config.perps.max_requests_per_minute, ground.pace_clock)
     paced = PacedVenue(ground.venue, pace, clock, [float(s) for s in config.execution.read_backoff_seconds])
-    venue = Evident(paced, StoreEvidence(db))
+    venue = Evident(paced, StoreEvidence(db), booked_next=True)
     door = Door(
         db,
         venue,

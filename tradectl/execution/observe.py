@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Protocol
 
 from tradectl import logs
@@ -18,6 +19,7 @@ from tradectl.domain.ports import Venue
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
 from tradectl.errors import Busy, StoreRefused, VenueUnreachable
+from tradectl.execution.absent import absent
 from tradectl.store import intents, ledger, views
 from tradectl.store.database import Database
 from tradectl.venue.through import Through
@@ -33,10 +35,12 @@ class Known:
 
     standing:   {order id: symbol} of the orders that should be open
     booked_seq: the newest account event that is in the books
+    held:       {symbol: signed quantity} that the books hold
     """
 
     standing: Mapping[str, str] = field(default_factory=dict)
     booked_seq: int = 0
+    held: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 class Evidence(Protocol):
@@ -64,10 +68,11 @@ class StoreEvidence:
                 standing = {one.order_id: one.symbol for one in intents.standing(conn) if one.order_id is not None}
                 last = views.load_account(conn) if last_picture else None
                 booked = ledger.cursor(conn)
+                held = {symbol: trade.lot.qty for symbol, trade in ledger.open_trades(conn).items()}
         except (Busy, StoreRefused):
             return Known()
         seen = {} if last is None else {order.order_id: order.symbol for order in last.orders if order.status.open}
-        return Known({**seen, **standing}, booked)
+        return Known({**seen, **standing}, booked, held)
 
     def ended(self, order_ids: list[str]) -> frozenset[str]:
         if self._db is None or not order_ids:
@@ -84,20 +89,23 @@ class Evident(Through):
 
     for_exit: a picture that stays at odds with what is known is given out with its `flaw`, for what it does show: no
     doubt of ours keeps an operator from cancelling and closing what is there.
+    booked_next: the caller takes what a picture promises into the books before it compares the two.
     """
 
-    def __init__(self, inner: Venue, evidence: Evidence, *, for_exit: bool = False) -> None:
+    def __init__(self, inner: Venue, evidence: Evidence, *, for_exit: bool = False, booked_next: bool = False) -> None:
         super().__init__(inner)
+        self._booked_next = booked_next
         self._evidence = evidence
         self._for_exit = for_exit
         self._open: dict[str, str] | None = None  # {order id: symbol} of the last picture; None: the store's counts
         self._ended: dict[str, OrderFact] = {}
         self._fresh: list[OrderFact] = []
+        self._absent: dict[str, Decimal] = {}
 
     async def snapshot(self) -> Snapshot:
         """Raises VenueUnreachable for a picture that cannot be completed, or (not for_exit) that is at odds."""
         known = self._evidence.known(last_picture=self._open is None)
-        picture = await self._consistent(known.booked_seq)
+        picture = await self._whole(known)
         listed = {order.order_id for order in picture.orders}
         known_ended = self._ended.keys() | self._evidence.ended(sorted(listed))
         standing = {**(self._open or {}), **known.standing}
@@ -130,6 +138,27 @@ class Evident(Through):
         self._ended[order.order_id] = order
         if len(self._ended) > _ENDED_KEPT:
             del self._ended[next(iter(self._ended))]
+
+    async def _whole(self, known: Known) -> Snapshot:
+        """A picture with every position that the books hold; one that lacks some is read once more."""
+        again = False
+        while True:
+            picture = await self._consistent(known.booked_seq)
+            lacks = await absent(
+                self._inner,
+                picture,
+                known.held,
+                known.booked_seq,
+                booked_next=self._booked_next,
+                for_exit=self._for_exit,
+            )
+            if again or not lacks or lacks == self._absent:
+                break
+            again = True
+        for symbol in lacks.keys() - self._absent.keys():
+            _log.emit(Tag.SAFETY_EXECUTION_ERROR, replace(picture, absent=lacks).absence(symbol), level=30)
+        self._absent = lacks
+        return replace(picture, absent=lacks) if lacks else picture
 
     async def _consistent(self, booked: int) -> Snapshot:
         """A picture that does not contradict itself and is no older than the books; else one with a flaw."""

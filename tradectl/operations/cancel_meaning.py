@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tradectl.domain.money import text
+from tradectl.domain.money import ZERO, text
 from tradectl.domain.order import OrderFact
-from tradectl.domain.position import coverage
+from tradectl.domain.position import Side, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.operations.order_owners import ATTACHED, ENTRY, FOREIGN, OTHER_STORE, TAKE_PROFIT, OrderLine
 
@@ -40,6 +40,10 @@ class Cover:
 def cover_without(snapshot: Snapshot, order: OrderFact) -> Cover | None:
     """What the order covers of its symbol's position; None when it protects none."""
     position = snapshot.position(order.symbol)
+    if position is None and order.protective and order.symbol in snapshot.absent:
+        held = snapshot.absent[order.symbol]
+        side = Side.LONG if held > 0 else Side.SHORT
+        return Cover(order.symbol, side.value, abs(held), ZERO, ZERO, snapshot.absence(order.symbol))
     if position is None or not position.qty:
         return None
     now = coverage(position, snapshot.orders)

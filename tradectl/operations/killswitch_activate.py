@@ -6,6 +6,7 @@ how to finish by hand, and the rest goes on.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -148,8 +149,16 @@ class _Run:
             return
         listed = await desk.venue.instruments()
         tag = self.books.identity().store_tag
+        legs = Counter(position.symbol for position in held)
         for position in held:
-            most = listed[position.symbol].max_market_qty
+            instrument = listed.get(position.symbol)
+            if instrument is None or legs[position.symbol] > 1:
+                why = "the venue does not list its contract" if instrument is None else "it has two legs (hedge mode)"
+                qty = abs(position.qty)
+                by_hand = f"{why}: it cannot be closed from here, close it on the venue's own site"
+                self.closed.append(Reduced(position.symbol, qty, qty, (), by_hand))
+                continue
+            most = instrument.max_market_qty
             done = await reduce_to(
                 own, desk.venue, position, leave=_ZERO, max_market_qty=most, reason=f"{REASON}: flatten"
             )

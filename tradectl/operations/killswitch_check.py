@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from tradectl.domain.money import text
 from tradectl.domain.order import OrderFact
-from tradectl.domain.position import Protection, Side, coverage
+from tradectl.domain.position import PositionFact, Protection, Side, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.execution.sweep import must_go
 
@@ -68,17 +68,15 @@ def check(snapshot: Snapshot) -> Check:
         adding=tuple(order for order in resting if order.can_add_exposure),
         targets=tuple(order for order in resting if must_go(order) and not order.can_add_exposure),
         stops=tuple(order for order in resting if order.protective),
-        held=tuple(_held(snapshot, position.symbol) for position in snapshot.positions if position.qty),
-        flaw=snapshot.flaw,
+        held=tuple(_held(snapshot, position) for position in snapshot.positions if position.qty),
+        flaw=snapshot.flaw or "; ".join(snapshot.absences),
     )
 
 
-def _held(snapshot: Snapshot, symbol: str) -> Held:
-    position = snapshot.position(symbol)
-    assert position is not None
+def _held(snapshot: Snapshot, position: PositionFact) -> Held:
     cover = coverage(position, snapshot.orders)
     return Held(
-        symbol,
+        position.symbol,
         position.side,
         abs(position.qty),
         position.entry_price,

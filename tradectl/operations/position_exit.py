@@ -196,10 +196,10 @@ async def carry_out(
     return replace(closed, recorded_in=recorded, left=tuple(unread + left + trouble), notes=notes)
 
 
-def unbelievable(snapshot: Snapshot) -> VenueUnreachable:
+def unbelievable(why: str) -> VenueUnreachable:
     """For the answer that nothing is open, by a picture that cannot be taken at its word (promise 4)."""
     return VenueUnreachable(
-        "the venue's picture does not show it, and cannot be believed yet", why=snapshot.flaw, hint="try again"
+        "the venue's picture does not show it, and cannot be believed yet", why=why, hint="try again"
     )
 
 

@@ -95,8 +95,8 @@ async def covered(desk: Desk, symbol: str) -> tuple[bool, Decimal | None]:
     """
     snapshot = await desk.venue.snapshot()
     position = snapshot.position(symbol)
-    if position is None and snapshot.flaw:
-        raise VenueUnreachable("whether it is covered cannot be told", why=snapshot.flaw, hint="try again")
+    if position is None and (why := snapshot.unproven(symbol)):
+        raise VenueUnreachable("whether it is covered cannot be told", why=why, hint="try again")
     if position is None or not position.qty:
         return True, None
     cover = coverage(position, snapshot.orders)

@@ -22,7 +22,7 @@ from tradectl.execution.stop_level import Arrangement, already_passed, arrange
 from tradectl.execution.submit import TOO_MANY_STOPS
 from tradectl.execution.sweep import Hands, Swept, cancelled
 from tradectl.execution.whose import Owner, owner
-from tradectl.operations import act_record, symbols
+from tradectl.operations import act_record, position_exit, symbols
 from tradectl.operations.act_record import Recorded
 from tradectl.operations.killswitch_venue import Books, hands
 from tradectl.operations.opening import Desk, wall_ms
@@ -114,9 +114,13 @@ async def plan(books: Books, desk: Desk, typed_symbol: str, price: Decimal) -> M
     held = {position.symbol: position for position in snapshot.positions if position.qty}
     name = symbols.match(typed_symbol, {*listed, *held}, desk.venue.currency, whose="the venue")
     position = held.get(name)
+    if position is None and (why := snapshot.unproven(name)):
+        raise position_exit.unbelievable(why)
     if position is None:
         open_now = f"open are: {', '.join(sorted(held))}" if held else "no position is open at all"
         raise Refused(f"no position in {name} is open at the venue", where=str(books.path), hint=open_now)
+    if name not in listed:
+        raise Refused(f"the venue does not list {name} any more", hint="move its stop on the venue's own site")
     level = _level(position, listed[name], price)
     ours, whose = _known(books, snapshot, position)
     found = _arrangement(position, snapshot, level, whose)

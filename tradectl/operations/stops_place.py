@@ -74,12 +74,13 @@ class StopPlan:
     missing: tuple[MissingStop, ...]
     covered: tuple[str, ...]  # symbols whose stops cover all of them
     unlisted: tuple[str, ...] = ()  # not covered, and the venue does not list the contract: no stop can be placed
+    absent: tuple[str, ...] = ()  # what the books hold and the venue does not list, a sentence each
     trouble: str = ""  # why the books could not be read; then stops are measured from the mark
 
     @property
     def exit_code(self) -> ExitCode:
         """Of the plan alone: nothing was changed."""
-        return ExitCode.DRIFT if self.missing or self.unlisted else ExitCode.OK
+        return ExitCode.DRIFT if self.missing or self.unlisted or self.absent else ExitCode.OK
 
     @property
     def undecided(self) -> tuple[MissingStop, ...]:
@@ -105,7 +106,7 @@ class PlacedAll:
 
     @property
     def exit_code(self) -> ExitCode:
-        if self.plan.unlisted or any(not one.covered and not one.skipped for one in self.placed):
+        if self.plan.unlisted or self.plan.absent or any(not one.covered and not one.skipped for one in self.placed):
             return ExitCode.REFUSED
         return ExitCode.DRIFT if any(one.skipped for one in self.placed) else ExitCode.OK
 
@@ -117,8 +118,10 @@ async def plan(books: Books, desk: Desk, rules: StopRules, symbol: str = "") -> 
     managed, trades, trouble = _known(books)
     held = {position.symbol: position for position in snapshot.positions if position.qty}
     if snapshot.flaw:
-        raise position_exit.unbelievable(snapshot)
+        raise position_exit.unbelievable(snapshot.flaw)
     only = symbols.match(symbol, {*listed, *held}, desk.venue.currency, whose="the venue") if symbol else ""
+    if only and only not in held and (why := snapshot.unproven(only)):
+        raise position_exit.unbelievable(why)
     if only and only not in held:
         raise Refused(f"no position in {only} is open at the venue", where=str(books.path), hint="tradectl stops list")
     missing: list[MissingStop] = []
@@ -151,7 +154,8 @@ async def plan(books: Books, desk: Desk, rules: StopRules, symbol: str = "") -> 
                 min_qty=instrument.min_qty,
             )
         )
-    return StopPlan(books.path, tuple(missing), tuple(guarded), tuple(unlisted), trouble)
+    absent = () if only else snapshot.absences
+    return StopPlan(books.path, tuple(missing), tuple(guarded), tuple(unlisted), absent, trouble)
 
 
 async def apply(

@@ -54,7 +54,9 @@ def _what_rests(screen: Screen, planned: FlattenPlan) -> None:
         for sentence in close.warnings:
             screen.text(f"{symbol}: {sentence}", "warn")
     for position in planned.unlisted:
-        screen.text(f"{position.symbol}: the venue does not list its contract, it cannot be closed from here", "bad")
+        screen.text(f"{position.symbol}: not listed, or with two legs: it cannot be closed from here", "bad")
+    for sentence in planned.absent:
+        screen.text(sentence, "bad")
     for name in planned.nothing_in:
         screen.text(f"{name}: nothing is open there", "warn")
     if planned.adding:

@@ -37,6 +37,8 @@ def listing(screen: Screen, found: Positions) -> None:
         f"{whose}: {count} open, uPnL {amount(found.unrealised, identity.currency)}, "
         f"equity {amount(found.equity, identity.currency)}, venue time {when(found.at_ms)}"
     )
+    for sentence in found.absent:
+        screen.text(sentence, "bad")
     if found.store_trouble:
         screen.text(f"the books could not be read beside it: {found.store_trouble}", "warn")
     if not found.positions:

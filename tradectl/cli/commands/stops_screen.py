@@ -125,6 +125,8 @@ def plan(screen: Screen, planned: StopPlan, choice: OnBreached) -> None:
         screen.text(f"{passed}: {said}", "bad")
     for symbol in planned.unlisted:
         screen.text(f"{symbol}: the venue does not list its contract, no stop can be placed from here", "bad")
+    for sentence in planned.absent:
+        screen.text(f"not covered for certain: {sentence}", "bad")
 
 
 def question(planned: StopPlan, choice: OnBreached) -> str:
@@ -168,7 +170,7 @@ def placed(screen: Screen, done: PlacedAll | StopPlan, choice: OnBreached) -> No
 
 
 def _looked(screen: Screen, planned: StopPlan, choice: OnBreached) -> None:
-    if not planned.missing and not planned.unlisted:
+    if not planned.missing and not planned.unlisted and not planned.absent:
         held = counted(len(planned.covered), "position")
         screen.text(f"nothing is missing: {held} open, every one covered" if planned.covered else "nothing is open",
                     "good")  # fmt: skip
@@ -194,6 +196,7 @@ def placed_body(done: PlacedAll | StopPlan) -> dict[str, object]:
         "missing": planned.missing,
         "covered": planned.covered,
         "unlisted": planned.unlisted,
+        "absent": planned.absent,
         "store_trouble": planned.trouble,
         "placed": [
             {
