@@ -117,10 +117,12 @@ def test_positions_close_and_orders_cancel_do_not_either(
 @pytest.mark.parametrize("world", WORLDS)
 def test_no_page_says_that_everything_is_covered(acct: Account, world: Callable[[Account], None]) -> None:
     world(acct)
-    for args in (("stops", "list"), ("positions", "list"), ("stops", "place-missing")):
+    pages: list[tuple[str, ...]] = [("stops", "list"), ("positions", "list"), ("stops", "place-missing")]
+    for args in pages:
         ran = lacking(acct, *args)
         assert ran.code == 1 and "the books hold" in ran.all and ETH in ran.all, ran.all
-    for args in (("stops", "move", ETH, "2500"), ("stops", "place-missing", "--symbol", ETH)):
+    named: list[tuple[str, ...]] = [("stops", "move", ETH, "2500"), ("stops", "place-missing", "--symbol", ETH)]
+    for args in named:
         ran = lacking(acct, *args, "--yes")
         assert ran.code == 75 and "the books hold" in ran.all, ran.all
 
@@ -136,7 +138,8 @@ def test_a_kill_switch_is_not_verified_by_it(acct: Account) -> None:
 def test_what_fills_have_closed_is_closed(acct: Account) -> None:
     small_beside_large(acct)
     acct.tradectl("positions", "close", ETH, "--yes", "--reason", "out")
-    for args in (("stops", "list"), ("positions", "list"), ("flatten", "--reason", "news", "--yes")):
+    pages: list[tuple[str, ...]] = [("stops", "list"), ("positions", "list"), ("flatten", "--reason", "news", "--yes")]
+    for args in pages:
         ran = lacking(acct, *args)
         assert ran.code == 0, ran.all
     assert truth(acct).held == {}
