@@ -6,13 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bot_kit import CALM, SOL, UP, D, Rig, rig
+from bot_kit import CALM, FLAT, SOL, UP, D, Rig, rig
 
 from tradectl.domain.intent import entry_drafts
 from tradectl.domain.order import TriggerBy
+from tradectl.domain.snapshot import Snapshot
 from tradectl.engine import state
 from tradectl.risk.context import AccountContext, with_pending
 from tradectl.sim.faults import DropRequest, Fault, LoseAnswer
+from tradectl.venue.through import Through
 
 ROWS = [UP, *[CALM] * 6]
 
@@ -71,3 +73,30 @@ def test_what_the_venue_shows_of_a_slice_in_doubt_before_its_fills_is_counted_on
         assert money(state.account_context(desk.bot, snapshot, books)) == (0, 0, 0, 0)
         part = replace(snapshot, positions=(replace(snapshot.positions[0], qty=D(25)),))
         assert D(1500) <= state.account_context(desk.bot, part, books).pending_notional < D(1502)
+
+
+class Lacking(Through):
+    """A venue whose list of positions lacks one symbol, while the account's own numbers are whole."""
+
+    lacking = ""
+
+    async def snapshot(self) -> Snapshot:
+        picture = await self._inner.snapshot()
+        return replace(picture, positions=tuple(one for one in picture.positions if one.symbol != self.lacking))
+
+
+def test_a_position_that_the_books_hold_and_a_list_lacks_leaves_no_room_for_others(tmp_path: Path) -> None:
+    """One small enough that the account's own margin does not give it away."""
+    knobs: dict[str, object] = {"risk.max_concurrent_positions": 2}
+    three = ("BTCUSDT", "ETHUSDT", SOL)
+    with rig(tmp_path, {name: [FLAT, UP, *[CALM] * 4] for name in three}, knobs) as desk:
+        for symbol, qty in (("ETHUSDT", "40"), (SOL, "0.4")):
+            assert desk.run(desk.bot.door.submit(desk.entry(qty=qty, symbol=symbol))).confirmed
+        desk.cycle()
+        venue = Lacking(desk.bot.venue._inner)
+        desk.bot.venue._inner = venue
+        venue.lacking = SOL
+        decisions = {one.symbol: one for one in desk.cycle().decisions}
+        assert (decisions["BTCUSDT"].outcome, decisions["BTCUSDT"].code) == ("refused", "latches")
+        assert f"lacks a position, {SOL}" in decisions["BTCUSDT"].sentence
+        assert {position.symbol for position in desk.snapshot().positions} == {"ETHUSDT", SOL}

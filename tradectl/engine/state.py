@@ -149,6 +149,7 @@ def account_context(bot: Bot, snapshot: Snapshot, books: Books) -> AccountContex
         latches=books.latches,
         halt_reason=books.halt_reason,
         disagreements=books.disagreements,
+        unlisted=frozenset(books.open_trades) - {one.symbol for one in snapshot.positions if one.qty},
         signalled_ms=bot.memory.signalled_ms,
     )
     in_doubt: dict[str, int] = {}

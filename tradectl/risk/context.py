@@ -55,6 +55,7 @@ class AccountContext:
     recovery_reason: str = ""  # why `recovered` is still False
     in_doubt: Mapping[str, int] = field(default_factory=lambda: _NO_TIMES)  # symbol → entry intents without outcome
     disagreements: Mapping[str, str] = field(default_factory=lambda: _NO_WORDS)  # symbol → what the books disagree on
+    unlisted: frozenset[str] = frozenset()  # of these: what the books hold and the snapshot lacks altogether
     pending_margin: Decimal = ZERO  # of entries sent or unknown that the snapshot does not show yet
     pending_notional: Decimal = ZERO
     pending_cost: Decimal = ZERO  # what their fees and slippage may take off equity
