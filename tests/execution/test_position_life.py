@@ -82,7 +82,8 @@ class Lives(RuleBasedStateMachine):
             try:
                 admit(conn, draft, store=self.db.path, epoch=0, last_resort=False)
             except EntryRefused:
-                assert before is not None or ledger.open_trade(conn, X) is not None
+                again = not fresh  # an entry that has opened a position already, closed since
+                assert before is not None or ledger.open_trade(conn, X) is not None or again
                 return
             intents.record(conn, draft, created_ms=self.now_ms, expires_ms=self.now_ms + 5, epoch=0, actor="bot")
         after = self.ours()

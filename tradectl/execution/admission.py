@@ -17,6 +17,7 @@ from tradectl.store.connection import Connection
 
 EXIT_IN_DOUBT = "exit_in_doubt"
 OCCUPIED = "occupied"
+OVER = "over"
 RACED = "raced"
 _ALWAYS = (Purpose.STOP, Purpose.CANCEL, Purpose.AMEND, Purpose.CLOSE)
 
@@ -79,9 +80,11 @@ def _one_position(conn: Connection, draft: IntentDraft) -> None:
     assert draft.sized is not None, "an entry is drafted from a Sized and nothing else"
     held = positions.of(conn, draft.symbol)
     trade = ledger.open_trade(conn, draft.symbol)
+    key = positions.entry_key(draft.sized)
     if held is None and trade is None:
+        _not_over(conn, draft.symbol, key)
         return
-    same = held is not None and held.entry_key == positions.entry_key(draft.sized)
+    same = held is not None and held.entry_key == key
     if held is not None and same and held.state is not PositionState.CLOSING:
         if trade is None or held.trade_number in (None, trade.number):
             return
@@ -92,6 +95,21 @@ def _one_position(conn: Connection, draft: IntentDraft) -> None:
         where=draft.symbol,
         why="one symbol holds one position; nothing is added to it by another signal",
     )
+
+
+def _not_over(conn: Connection, symbol: str, key: str) -> None:
+    """What an entry opened and somebody, or its stop, has closed since is not opened again by its next slice.
+
+    One that came to nothing, and of which nothing can come any more, may be tried again.
+    """
+    number = positions.entered_before(conn, symbol, key)
+    if number is not None:
+        raise EntryRefused(
+            f"position {number} of {symbol} came from this very entry, and is closed",
+            code=OVER,
+            where=symbol,
+            why="an entry is not opened again by its later slices; another signal may open another position",
+        )
 
 
 def _no_exit_in_doubt(conn: Connection, symbol: str) -> None:

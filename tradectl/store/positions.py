@@ -216,6 +216,21 @@ def entry_key(sized: Sized) -> str:
     return f"{signal.strategy}:{signal.side.value}:{signal.candle_open_ms}"
 
 
+def entered_before(conn: sqlite3.Connection, symbol: str, key: str) -> int | None:
+    """The newest closed position of this entry of which something has filled, or may yet; None: nothing came of it."""
+    rows = conn.execute(
+        "SELECT number, trade_number, first_intent, (SELECT min(later.first_intent) FROM positions later WHERE"
+        " later.symbol = positions.symbol AND later.number > positions.number) FROM positions"
+        " WHERE symbol = ? AND entry_key = ? AND state = 'closed' ORDER BY number DESC",
+        (symbol, key),
+    ).fetchall()
+    for number, trade, first, following in rows:
+        orders = _orders(conn, symbol, ("entry",), since=first or 0, before=following)
+        if trade is not None or any(order.may_fill or order.filled for order in orders):
+            return int(number)
+    return None
+
+
 class _Order(NamedTuple):
     """What an order of ours has come to. `may_fill`: it may fill yet, or has and its fills are not all booked."""
 
@@ -224,13 +239,20 @@ class _Order(NamedTuple):
 
 
 def _orders(
-    conn: sqlite3.Connection, symbol: str, purposes: tuple[str, ...], *, since: int = 0, opened_ms: int = 0
+    conn: sqlite3.Connection,
+    symbol: str,
+    purposes: tuple[str, ...],
+    *,
+    since: int = 0,
+    before: int | None = None,
+    opened_ms: int = 0,
 ) -> list[_Order]:
     marks = ", ".join("?" * len(purposes))
     rows = conn.execute(
         f"SELECT client_id, state, ended, filled FROM intents WHERE symbol = ? AND purpose IN ({marks})"
-        " AND number >= ? AND created_ms >= ? AND state NOT IN ('rejected', 'not_placed')",
-        (symbol, *purposes, since, opened_ms),
+        " AND number >= ? AND number < coalesce(?, number + 1) AND created_ms >= ?"
+        " AND state NOT IN ('rejected', 'not_placed')",
+        (symbol, *purposes, since, before, opened_ms),
     ).fetchall()
     return [_order(conn, *row) for row in rows]
 
