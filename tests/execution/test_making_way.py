@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ledger_kit import D, X, entry, read, store, write
+from ledger_kit import D, X, entry, read, store
 
 from tradectl.domain import risk_state
 from tradectl.domain.fill import Fill, FillKind
 from tradectl.domain.intent import IntentState
 from tradectl.domain.order import OrderSide
-from tradectl.domain.position import Side
 from tradectl.execution.booking import Booking
 from tradectl.store import intents, invented, ledger, positions, risk
 from tradectl.store.database import Database

@@ -20,7 +20,7 @@ from tradectl.domain.position import Side
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import LatchName
 from tradectl.execution import making_way
-from tradectl.execution.ingest import fetch_events
+from tradectl.execution.ingest import fetch_events, read_over
 from tradectl.execution.reconcile import Plan, plan
 from tradectl.execution.reconcile_sides import Flight, Local
 from tradectl.store import intents, latches, ledger, positions, seen_orders
@@ -54,7 +54,7 @@ async def read_sides(
     if first is None or not first.settled:
         with db.read() as conn:
             cursor = ledger.cursor(conn)
-        events = [event for event in await fetch_events(venue, cursor) if event.seq <= picture.event_seq]
+        events = [event for event in await fetch_events(venue, read_over(cursor)) if event.seq <= picture.event_seq]
     with db.read() as conn:
         return Sides(picture, local_side(conn, db.identity.store_tag, picture.orders, events, sides))
 
