@@ -22,8 +22,9 @@ from tradectl.engine.bot import Memory
 from tradectl.execution.reconcile_apply import Reconciler
 from tradectl.execution.reconcile_read import find
 from tradectl.sim import views
+from tradectl.sim.faults import Call, Distort, DropRequest, LoseAnswer, Thin
 from tradectl.sim.ops import PlaceOrder
-from tradectl.store import invented, ledger, risk
+from tradectl.store import invented, ledger, positions, risk
 from tradectl.venue.through import Through
 
 TWO = ("ETHUSDT", SOL)
@@ -167,3 +168,50 @@ def test_a_round_trip_of_a_stand_in_leaves_nothing_in_the_risk_of_the_day(tmp_pa
             desk.cycle()
         counters, totals = desk.read(risk.load), desk.read(ledger.totals)
         assert counters is not None and counters.realised_today == totals.net
+
+
+def test_a_stand_in_that_took_somebody_else_s_quantity_shrinks_to_what_its_order_filled(tmp_path: Path) -> None:
+    """The venue showed an entry in doubt and a person's order together; the entry had filled half of it."""
+    with rig(tmp_path, [UP, *[CALM] * 12]) as desk:
+        desk.plan.before_faults = {"place": [Thin(0.5)], "find_order": [DropRequest()] * 8}
+        desk.plan.after_faults["place"] = [LoseAnswer()]
+        desk.plan.before_faults["account_events"] = [Distort(tail=99)] * 30
+        bought: list[Decimal] = []
+
+        def on(call: Call) -> None:
+            if call.name == "snapshot" and held(desk) and not bought:
+                bought.append(held(desk)[SOL])
+                by_hand(desk, OrderSide.BUY, bought[0], SOL)
+
+        desk.plan.on_before = on
+        for _ in range(2):
+            desk.bot.memory.reconciled_ms = None
+            desk.cycle()
+        (stands,) = desk.read(invented.stand_ins)
+        assert stands.qty == 2 * bought[0] and booked(desk) == held(desk)
+        desk.plan.before_faults.clear()
+        for _ in range(3):
+            desk.cycle()
+        assert desk.read(invented.stand_ins) == [] and booked(desk) == held(desk) == {SOL: 2 * bought[0]}
+        assert not [one for one in desk.run(find(desk.db, desk.bot.venue)).findings if one.blocks]
+        ours = desk.read(positions.of, SOL)
+        assert ours is not None and ours.entry_qty == bought[0]
+    assert [one for one in compare(tmp_path / "bot.db").differences if "(web-" not in one] == []
+
+
+def test_an_operator_s_reconcile_takes_back_what_its_order_never_filled(tmp_path: Path) -> None:
+    """The bot died before it heard how the order ended; its plan says so, and agrees afterwards."""
+    with rig(tmp_path, [UP, *[CALM] * 12]) as desk:
+        assert desk.run(desk.bot.door.submit(desk.entry(qty="20"))).confirmed
+        gap(desk, *range(1, 50))
+        desk.bot.memory.reconciled_ms = None
+        desk.cycle()
+        (stands,) = desk.read(invented.stand_ins)
+        with desk.db.transaction() as conn:
+            conn.execute("UPDATE intents SET filled = '15', ended = 'expired' WHERE purpose = 'entry'")
+        plan = desk.run(find(desk.db, desk.bot.venue))
+        assert plan.actions[0].kind.value == "book" and "taken back" in plan.actions[0].reason
+        bot = desk.bot
+        hands = Reconciler(bot.db, bot.venue, bot.clock, bot.door, bot.instruments, bot.protection, actor="ann")
+        desk.run(hands.apply(plan))
+        assert booked(desk) == {SOL: 15} and desk.read(invented.stand_ins)[0].qty == 15 and stands.qty == 20

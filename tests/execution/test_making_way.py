@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ledger_kit import D, X, entry, read, store
+from ledger_kit import D, X, entry, read, store, write
 
 from tradectl.domain import risk_state
 from tradectl.domain.fill import Fill, FillKind
 from tradectl.domain.intent import IntentState
-from tradectl.domain.order import OrderSide
+from tradectl.domain.order import OrderFact, OrderSide, OrderStatus, OrderType
 from tradectl.execution.booking import Booking
 from tradectl.store import intents, invented, ledger, positions, risk
 from tradectl.store.database import Database
@@ -125,6 +125,55 @@ def test_more_than_stood_in_is_brought_in_once(tmp_path: Path) -> None:
         assert read(db, ledger.totals).fees == D("0.14") and not read(db, invented.stand_ins)
 
 
+def ends(db: Database, filled: str) -> None:
+    """Its order is over, with so much filled."""
+    done = OrderFact(
+        "o1", ENTRY, X, OrderSide.BUY, OrderType.MARKET, OrderStatus.EXPIRED, D(1000), D(filled), None, 1, 1
+    )
+    write(db, lambda conn: conn.execute("UPDATE intents SET order_id = 'o1' WHERE number = 1"))
+    write(db, intents.note_order, done, AT)
+    with db.transaction() as conn:
+        Booking(conn, "USDT").finish(0)
+
+
+@pytest.mark.parametrize("price", ["100", "101"])
+def test_what_stands_in_is_no_more_than_its_order_has_filled(tmp_path: Path, price: str) -> None:
+    real = fill(1, "6")
+    with closing(books(tmp_path, [stand_in(1, fill(1, "10"), price), fill(2, "-4", "103", None)])) as db:
+        ends(db, "6")
+        (left,) = read(db, invented.stand_ins)
+        trade, ours = read(db, ledger.open_trades)[X], read(db, positions.of, X)
+        assert (left.qty, trade.lot.qty, trade.entry_qty, trade.max_qty) == (6, 2, 6, 6)
+        assert ours is not None and ours.entry_qty == 6
+        with db.transaction() as conn:
+            booking = Booking(conn, "USDT")
+            booking.take(real)
+            booking.finish(2)
+        (tmp_path / "in time").mkdir()
+        with closing(books(tmp_path / "in time", [real, fill(2, "-4", "103", None)])) as other:
+            assert comes_to(db) == comes_to(other)
+
+
+def test_what_stood_in_for_an_order_that_filled_nothing_never_was(tmp_path: Path) -> None:
+    with closing(books(tmp_path, [stand_in(1, fill(1, "10"), "100")])) as db:
+        ends(db, "0")
+        assert not read(db, ledger.open_trades) and not read(db, ledger.trades, 5) and not read(db, invented.stand_ins)
+        assert read(db, positions.of, X) is None
+
+
+def test_what_was_reduced_to_nothing_but_a_surplus_is_closed(tmp_path: Path) -> None:
+    with closing(books(tmp_path, [stand_in(1, fill(1, "10"), "100"), fill(2, "-6", "103", None)])) as db:
+        ends(db, "6")
+        (trade,) = read(db, ledger.trades, 5)
+        assert (trade.gross, trade.max_qty, trade.exit_reason) == (18, 6, "stand_in")
+        assert not read(db, ledger.open_trades) and read(db, positions.of, X) is None
+
+
+def test_an_order_that_may_still_fill_keeps_all_that_stands_in_for_it(tmp_path: Path) -> None:
+    with closing(books(tmp_path, [stand_in(1, fill(1, "10"), "100"), fill(2, "3", "103", None)])) as db:
+        assert read(db, ledger.open_trades)[X].lot.qty == 13 and read(db, invented.waiting)
+
+
 @st.composite
 def lives(draw: st.DrawFn) -> tuple[list[Fill], list[Fill]]:
     """A trade as it was, and as it came: some of its entries late, each with another in its place until then."""
@@ -148,7 +197,7 @@ def lives(draw: st.DrawFn) -> tuple[list[Fill], list[Fill]]:
     return in_time, came + draw(st.permutations(late))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(lives())
 def test_however_late_the_books_are_what_they_would_have_been(story: tuple[list[Fill], list[Fill]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

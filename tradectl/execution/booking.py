@@ -10,6 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from tradectl.domain import risk_state
+from tradectl.domain.correction import ended
 from tradectl.domain.fill import AccountEvent, Fill, FillKind, Funding, TransferFact
 from tradectl.domain.intent import ClientId, Intent, Purpose
 from tradectl.domain.ledger import ClosedTrade, OpenTrade, book_fill, book_funding
@@ -19,8 +20,9 @@ from tradectl.domain.risk_state import RiskState
 from tradectl.domain.tags import Tag
 from tradectl.execution import making_way
 from tradectl.execution.making_way import Put, Share
-from tradectl.store import identity, intents, journal, ledger, outbox, positions, risk, session, transfers
+from tradectl.store import identity, intents, invented, journal, ledger, outbox, positions, risk, session, transfers
 from tradectl.store.connection import Connection
+from tradectl.store.invented import Invented
 
 Line = tuple[Tag, str, dict[str, object]]
 
@@ -53,6 +55,10 @@ class Booking:
             self._transfer(event)
 
     def finish(self, last_seq: int) -> None:
+        if not self._last_ms and self._risk is not None:  # nothing was taken
+            self._last_ms = self._risk.last_equity_ms
+        for one, qty in invented.overfull(self._conn):
+            self._take_back(one, qty)
         if self._risk is not None:
             risk.save(self._conn, self._risk)
         ledger.set_cursor(self._conn, max(last_seq, ledger.cursor(self._conn)))
@@ -97,6 +103,40 @@ class Booking:
         if part.side is trade.side.closing and ours is not None and ours.trade_number == trade.number:
             self._reduced(part)
         return put.realised
+
+    def _take_back(self, one: Invented, qty: Decimal) -> None:
+        """The order of a stand-in has ended with less than was taken for it: the rest was never ours."""
+        trade = self._trades.get(one.symbol)
+        if trade is None or trade.number != one.trade_number:
+            return
+        put = making_way.take_back(self._conn, trade, one, min(qty, abs(trade.lot.qty)))
+        if put is None or put.open is None:
+            return
+        self._moved(put)
+        left, ours = put.open, positions.of(self._conn, one.symbol)
+        gone = abs(trade.lot.qty) - abs(left.lot.qty)
+        sentence = f"{text(gone)} {one.symbol} stood in for fills of {one.client_id} that never came: taken back"
+        journal.append(
+            self._conn,
+            at_ms=self._last_ms,
+            kind="state",
+            actor="bot",
+            subject=f"stand_in:{one.symbol}",
+            symbol=one.symbol,
+            body={"client_id": one.client_id, "qty": text(gone), "sentence": sentence},
+        )
+        self.lines.append((Tag.RECON_PENDING_ADOPTED, sentence, {"symbol": one.symbol}))
+        if ours is not None and ours.trade_number == trade.number:
+            positions.taken_back(self._conn, ours, gone)
+        if left.lot.qty:
+            return
+        closed = ended(left, self._last_ms, "stand_in")
+        if closed is not None:
+            self._close(closed, self._last_ms)
+        else:
+            ledger.drop_open_trade(self._conn, left.number)
+            positions.flat(self._conn, one.symbol, self._last_ms)
+        del self._trades[one.symbol]
 
     def _moved(self, put: Put) -> None:
         for difference, at_ms in put.moved:
@@ -143,7 +183,7 @@ class Booking:
         if before is not None and fill.side is before.side.closing:
             self._reduced(fresh)
         if booked.closed is not None:
-            self._close(booked.closed, fill)
+            self._close(booked.closed, fill.at_ms, urgent=fill.kind is FillKind.LIQUIDATION)
         if booked.open is None:
             self._trades.pop(fill.symbol, None)
             return
@@ -223,10 +263,10 @@ class Booking:
         sentence = f"{trade.side.value} {fill.symbol} opened at {text(fill.price)}"
         self._alert("new_position", fill.symbol, fill.at_ms, sentence, {"qty": text(fill.qty)})
 
-    def _close(self, closed: ClosedTrade, fill: Fill) -> None:
+    def _close(self, closed: ClosedTrade, at_ms: int, *, urgent: bool = False) -> None:
         self.closed.append(closed)
         ledger.close_trade(self._conn, closed)
-        positions.flat(self._conn, closed.symbol, fill.at_ms)
+        positions.flat(self._conn, closed.symbol, at_ms)
         if self._risk is not None:
             self._risk = risk_state.book_trade(self._risk, closed.net, closed.closed_ms)
         minutes = (closed.closed_ms - closed.opened_ms) // 60_000
@@ -237,7 +277,7 @@ class Booking:
         body = _trade_body(closed)
         journal.append(
             self._conn,
-            at_ms=fill.at_ms,
+            at_ms=at_ms,
             kind="trade",
             actor="venue",
             subject=f"trade {closed.number}",
@@ -245,8 +285,7 @@ class Booking:
             body=body,
         )
         self.lines.append((Tag.TRADE_CLOSED, sentence, {"symbol": closed.symbol, "trade": closed.number}))
-        urgent = fill.kind is FillKind.LIQUIDATION
-        self._alert("position_closed", closed.symbol, fill.at_ms, sentence, body, urgent=urgent)
+        self._alert("position_closed", closed.symbol, at_ms, sentence, body, urgent=urgent)
 
     def _funding(self, funding: Funding) -> None:
         trade = self._trades.get(funding.symbol)

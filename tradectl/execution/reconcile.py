@@ -56,9 +56,10 @@ def plan(picture: Snapshot, local: Local, *, adopt: frozenset[str] = frozenset()
     whose = Owner(local.store_tag, local.parents)
     findings: list[Finding] = []
     actions: list[Action] = []
-    if any(local.unbooked.values()):
+    if any(local.unbooked.values()) or local.overfull:
         count = sum(local.unbooked.values())
-        actions.append(Action(ActionKind.BOOK, "", f"{count} fill{'s' if count > 1 else ''} of the venue taken in"))
+        taken = f"{count} fill{'s' if count > 1 else ''} of the venue taken in"
+        actions.append(Action(ActionKind.BOOK, "", taken if count else "what stood in for fills is taken back"))
     for symbol in sorted(legs.keys() | local.lots.keys() | local.lots_after.keys() | local.managed.keys()):
         found, steps = classify(symbol, legs.get(symbol, ()), local, adopt, in_doubt=bool(picture.doubts))
         findings.append(found)

@@ -16,14 +16,14 @@ from tradectl.domain.ledger import OpenTrade, book_fill
 from tradectl.domain.money import ZERO
 from tradectl.domain.order import OrderFact
 from tradectl.domain.ports import Venue
-from tradectl.domain.position import Side
+from tradectl.domain.position import Lot, Side
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import LatchName
 from tradectl.execution import making_way
 from tradectl.execution.ingest import fetch_events, read_over
 from tradectl.execution.reconcile import Plan, plan
 from tradectl.execution.reconcile_sides import Flight, Local
-from tradectl.store import intents, latches, ledger, positions, seen_orders
+from tradectl.store import intents, invented, latches, ledger, positions, seen_orders
 from tradectl.store.connection import Connection
 from tradectl.store.database import Database
 
@@ -86,7 +86,7 @@ def local_side(
 ) -> Local:
     """The books, and what the venue's events would make of them."""
     trades = ledger.open_trades(conn)
-    after, unbooked = _after(conn, trades, events)
+    after, unbooked, overfull = _after(conn, trades, events)
     flying: dict[str, list[Flight]] = {}
     seen = _seen_by_client(conn, events)
     for symbol, client_id, qty in positions.flights(conn):
@@ -108,6 +108,7 @@ def local_side(
         lots_after={symbol: trade.lot.qty for symbol, trade in after.items() if trade.lot.qty},
         openers_after={symbol: trade.opener for symbol, trade in after.items()},
         unbooked=unbooked,
+        overfull=overfull,
         managed=positions.alive(conn),
         flights={symbol: tuple(them) for symbol, them in flying.items()},
         doubtful=frozenset(one.symbol for one in intents.in_doubt(conn)),
@@ -121,8 +122,9 @@ def local_side(
 
 def _after(
     conn: Connection, trades: dict[str, OpenTrade], events: list[AccountEvent]
-) -> tuple[dict[str, OpenTrade], dict[str, int]]:
-    """The open trades once these events are booked, in quantity, and how many fills of each symbol that takes."""
+) -> tuple[dict[str, OpenTrade], dict[str, int], frozenset[str]]:
+    """The open trades once these events are booked, in quantity; how many fills of each symbol that takes; and where
+    what stood in for fills is taken back."""
     after = dict(trades)
     count: dict[str, int] = {}
     taken: dict[str, Decimal] = {}
@@ -140,7 +142,21 @@ def _after(
             after.pop(event.symbol, None)
             continue
         after[event.symbol] = booked.open
-    return after, count
+    overfull: set[str] = set()
+    for one, more in invented.overfull(conn):
+        trade = after.get(one.symbol)
+        if trade is None:
+            continue
+        qty = min(more, abs(one.qty) - taken.get(one.execution_id, ZERO), abs(trade.lot.qty))
+        if qty <= 0:
+            continue
+        overfull.add(one.symbol)
+        left = trade.lot.qty - qty * trade.side.sign
+        if left:
+            after[one.symbol] = replace(trade, lot=Lot(left, trade.lot.cost))
+        else:
+            del after[one.symbol]
+    return after, count, frozenset(overfull)
 
 
 def _seen_by_client(conn: Connection, events: list[AccountEvent]) -> dict[str, Decimal]:

@@ -120,6 +120,12 @@ def filled(
     conn.execute("UPDATE positions SET entry_qty = ? WHERE number = ?", (text(now.entry_qty + qty), now.number))
 
 
+def taken_back(conn: sqlite3.Connection, position: Managed, qty: Decimal) -> None:
+    """So much of what its entry was taken to have filled has not filled."""
+    left = max(position.entry_qty - qty, ZERO)
+    conn.execute("UPDATE positions SET entry_qty = ? WHERE number = ?", (text(left), position.number))
+
+
 def take_over(
     conn: sqlite3.Connection,
     symbol: str,
