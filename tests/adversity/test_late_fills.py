@@ -19,6 +19,7 @@ from tradectl.domain.fill import AccountEvent
 from tradectl.domain.order import Confirmed, OrderFact, OrderRequest, OrderSide, OrderType
 from tradectl.domain.ports import Venue
 from tradectl.engine.bot import Memory
+from tradectl.execution.ingest import ingest
 from tradectl.execution.reconcile_apply import Reconciler
 from tradectl.execution.reconcile_read import find
 from tradectl.sim import views
@@ -215,3 +216,34 @@ def test_an_operator_s_reconcile_takes_back_what_its_order_never_filled(tmp_path
         hands = Reconciler(bot.db, bot.venue, bot.clock, bot.door, bot.instruments, bot.protection, actor="ann")
         desk.run(hands.apply(plan))
         assert booked(desk) == {SOL: 15} and desk.read(invented.stand_ins)[0].qty == 15 and stands.qty == 20
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["flat since", "entered again since"])
+def test_a_fill_that_an_operator_had_adopted_the_outcome_of_is_not_booked_on_top(tmp_path: Path, again: bool) -> None:
+    """A close that the list lacks leaves the books holding what is gone; the operator takes the venue's word for it."""
+    with rig(tmp_path, [UP, *[CALM] * 12]) as desk:
+        assert desk.run(desk.bot.door.submit(desk.entry(qty="20"))).confirmed
+        desk.latch()
+        desk.cycle()
+        seen = desk.snapshot().event_seq
+        venue = gap(desk, *range(seen + 1, seen + 10))
+        by_hand(desk, OrderSide.SELL, D("20"), SOL, reduce_only=True)
+        assert desk.snapshot().event_seq < seen + 10
+        desk.cycle()
+        assert booked(desk) == {SOL: 20} and held(desk) == {}
+        bot = desk.bot
+        hands = Reconciler(bot.db, bot.venue, bot.clock, bot.door, bot.instruments, bot.protection, actor="ann")
+        desk.run(hands.apply(desk.run(find(desk.db, bot.venue, adopt=frozenset({SOL})))))
+        assert booked(desk) == {}
+        venue.hidden = frozenset(range(seen + 1, desk.snapshot().event_seq + 1))
+        if again:
+            by_hand(desk, OrderSide.BUY, D("5"), SOL)
+            desk.cycle()
+            assert booked(desk) == {SOL: 5}
+        venue.hidden = frozenset()
+        desk.run(ingest(desk.db, bot.venue, "USDT", 0))
+        assert booked(desk) == held(desk) == ({SOL: 5} if again else {})
+        desk.cycle()
+        assert not [one for one in desk.run(find(desk.db, bot.venue)).findings if one.blocks and not again]
+    differences = compare(tmp_path / "bot.db").differences
+    assert [one for one in differences if "(web-" not in one and "adjustment:1 is invented" not in one] == []

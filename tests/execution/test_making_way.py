@@ -174,6 +174,52 @@ def test_an_order_that_may_still_fill_keeps_all_that_stands_in_for_it(tmp_path: 
         assert read(db, ledger.open_trades)[X].lot.qty == 13 and read(db, invented.waiting)
 
 
+ADOPTED = {
+    "what had come in": (
+        [fill(1, "10"), fill(2, "4", "104")],
+        [fill(1, "10"), adjustment(1, "4", "101", 3), fill(2, "4", "104")],
+    ),
+    "what had gone out": (
+        [fill(1, "10"), fill(2, "-4", "104", None)],
+        [fill(1, "10"), adjustment(1, "-4", "101", 3), fill(2, "-4", "104", None)],
+    ),
+    "a whole position, and another since": (
+        [fill(1, "10"), fill(2, "-10", "104", None), fill(4, "5", "105"), fill(5, "-1", "106", None)],
+        [
+            fill(1, "10"), adjustment(1, "-10", "101", 3), fill(4, "5", "105"), fill(5, "-1", "106", None),
+            fill(2, "-10", "104", None),
+        ],
+    ),
+    "more both ways than what was left of it": (
+        [fill(1, "10"), fill(2, "15", "104"), fill(3, "-5", "106", None)],
+        [fill(1, "10"), adjustment(1, "10", "101", 3), fill(3, "-5", "106", None), fill(2, "15", "104")],
+    ),
+    "what came after it is no part of it": (
+        [fill(1, "10"), fill(2, "4", "104"), fill(4, "4", "105")],
+        [fill(1, "10"), adjustment(1, "4", "101", 3), fill(4, "4", "105"), fill(2, "4", "104")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ADOPTED)
+def test_what_an_operator_s_adjustment_had_taken_over_is_not_brought_in_again(tmp_path: Path, what: str) -> None:
+    in_time, late = ADOPTED[what]
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with closing(books(tmp_path / "a", in_time)) as one, closing(books(tmp_path / "b", late)) as other:
+        expected, found = comes_to(one), comes_to(other)
+        del expected["position"], found["position"]  # an adjustment is nobody's entry
+        assert found == expected
+
+
+@pytest.mark.parametrize("order_id", ["adjustment", invented.adjustment_id(1)])
+def test_an_adjustment_that_had_not_seen_a_fill_makes_no_way_for_it(tmp_path: Path, order_id: str) -> None:
+    """Nor does one of an older store, which does not say what it had seen."""
+    taken = replace(adjustment(1, "4", "101", 1), order_id=order_id)
+    with closing(books(tmp_path, [fill(1, "10"), taken, fill(2, "4", "104")])) as db:
+        assert read(db, ledger.open_trades)[X].lot.qty == 18
+
+
 @st.composite
 def lives(draw: st.DrawFn) -> tuple[list[Fill], list[Fill]]:
     """A trade as it was, and as it came: some of its entries late, each with another in its place until then."""

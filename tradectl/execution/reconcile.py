@@ -41,6 +41,7 @@ class Plan:
     findings: tuple[Finding, ...]
     actions: tuple[Action, ...]
     fingerprint: str
+    event_seq: int = 0  # the picture's last account event
 
     @property
     def severity(self) -> Severity:
@@ -77,7 +78,7 @@ def plan(picture: Snapshot, local: Local, *, adopt: frozenset[str] = frozenset()
     for sentence in picture.doubts:
         findings.append(Finding(_K.UNREADABLE, "", sentence, person="try again", commands=("tradectl reconcile",)))
     actions += _blocks(findings, local, in_doubt=bool(picture.doubts))
-    return Plan(picture.at_ms, tuple(findings), tuple(actions), fingerprint(picture, local))
+    return Plan(picture.at_ms, tuple(findings), tuple(actions), fingerprint(picture, local), picture.event_seq)
 
 
 def _naked(

@@ -26,7 +26,7 @@ from tradectl.execution.reconcile import Plan
 from tradectl.execution.reconcile_sides import Action, ActionKind
 from tradectl.execution.stop_level import stop_price
 from tradectl.execution.submit import Door
-from tradectl.store import journal, latches, ledger, outbox, positions, seen_orders
+from tradectl.store import invented, journal, latches, ledger, outbox, positions, seen_orders
 from tradectl.store.connection import Connection
 from tradectl.store.database import Database
 
@@ -76,7 +76,7 @@ class Reconciler:
                 taken = await ingest(self._db, self._venue, self._venue.currency, after)
                 done.append(Done(action, f"{len(taken.fills)} fills booked"))
             elif action.kind in (_K.STAND_IN, _K.ADJUST):
-                done.append(await self._invent(action))
+                done.append(await self._invent(action, plan.event_seq))
             elif action.kind in (_K.TAKE_OVER, _K.ADOPT):
                 done.append(await self._take_over(action))
             elif action.kind is _K.CANCEL:
@@ -89,8 +89,11 @@ class Reconciler:
             done += await self._protect(naked)
         return tuple(done)
 
-    async def _invent(self, action: Action) -> Done:
-        """A fill of our own making: one that stands in for real ones, or an operator's adjustment."""
+    async def _invent(self, action: Action, event_seq: int) -> Done:
+        """A fill of our own making: one that stands in for real ones, or an operator's adjustment.
+
+        event_seq: the last account event of the picture that the adjustment takes over.
+        """
         assert action.qty is not None
         price = action.price
         if price is None:
@@ -106,7 +109,7 @@ class Reconciler:
             fill = Fill(
                 execution_id=f"{kind.value}:{-seq}",
                 seq=seq,
-                order_id=action.client_id or kind.value,
+                order_id=action.client_id or invented.adjustment_id(event_seq),
                 client_id=action.client_id,
                 parent_id=None,
                 symbol=action.scope,
