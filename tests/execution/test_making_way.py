@@ -21,6 +21,7 @@ from tradectl.domain.order import OrderFact, OrderSide, OrderStatus, OrderType
 from tradectl.execution.booking import Booking
 from tradectl.store import intents, invented, ledger, positions, risk
 from tradectl.store.database import Database
+from tradectl.store.verify import verify
 
 AT = 1_760_000_000_000
 ENTRY = "tdc.abc123.en.1"
@@ -248,3 +249,13 @@ def lives(draw: st.DrawFn) -> tuple[list[Fill], list[Fill]]:
 def test_however_late_the_books_are_what_they_would_have_been(story: tuple[list[Fill], list[Fill]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         same(Path(folder), *story)
+
+
+def test_a_store_with_fills_of_our_own_making_is_whole(tmp_path: Path) -> None:
+    real = fill(1, "10")
+    came = [stand_in(1, real, "101"), fill(2, "-4", "103", None), adjustment(2, "3", "102", 9), real]
+    came.append(fill(5, "1", "99"))
+    for count in range(1, len(came) + 1):
+        (tmp_path / str(count)).mkdir()
+        books(tmp_path / str(count), came[:count]).close()
+        assert not [one for one in verify(tmp_path / str(count) / "store.db").failed if one.name == "ledger totals"]
