@@ -7,6 +7,7 @@ NOT_PLACED. Anything else stays in doubt, and its symbol stays blocked.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from tradectl import logs
 from tradectl.domain.intent import Intent, IntentState, Purpose
@@ -148,12 +149,18 @@ async def _look_up_change(db: Database, venue: Venue, clock: Clock, intent: Inte
     if intent.purpose is Purpose.CANCEL:
         done, how = not order.status.open, f"its order is {order.status.value}"
     else:
-        done, how = order.trigger_price == intent.trigger_price, f"its trigger is {order.trigger_price}"
+        done = _reached(intent.trigger_price, order.trigger_price) and _reached(intent.qty, order.qty)
+        how = f"it is for {order.qty} at {order.trigger_price}"
     if done:
         return _settle(db, clock, intent, IntentState.CONFIRMED, how, order=order)
     if not expired:
         return Resolution(intent, f"{how}; it may yet arrive")
     return _settle(db, clock, intent, IntentState.NOT_PLACED, f"{how}, and it has expired")
+
+
+def _reached(wanted: Decimal | None, now: Decimal | None) -> bool:
+    """Whether a value that an amendment changes is as it was to be; None: it was to be left as it is."""
+    return wanted is None or wanted == now
 
 
 def _settle(
