@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from bot_kit import CALM, SOL, UP, D, Rig, rig
 
-from tradectl.domain.intent import Intent, IntentDraft, IntentState, Purpose, amend_draft
-from tradectl.domain.order import Confirmed, OrderFact
+from tradectl.domain.intent import Intent, IntentDraft, IntentState, Purpose, amend_draft, stop_draft
+from tradectl.domain.order import Confirmed, OrderFact, TriggerBy
+from tradectl.domain.position import Side
 from tradectl.execution.protect import Protected, protect
 from tradectl.execution.resolve import Resolution, resolve
 from tradectl.sim.faults import DropRequest, LoseAnswer
-from tradectl.sim.ops import AmendOrder
-from tradectl.store import ledger, positions
+from tradectl.sim.ops import AmendOrder, CancelOrder
+from tradectl.store import intents, ledger, positions
 
 
 @pytest.fixture
@@ -135,3 +136,37 @@ def test_a_position_covered_in_part_waits_for_the_stop_that_may_be_enlarged_yet(
     assert isinstance(arrive(desk, lost), Confirmed)
     go(desk)
     assert [one.qty for one in stops(desk)] == [stop.qty + 10], "covered once, by the one stop"
+
+
+# A stop in doubt that stands, and that we have changed since.
+
+
+def part_in_doubt(desk: Rig) -> OrderFact:
+    """A stop for 20 of the position that stands there, and its answer was lost."""
+    (attached,) = stops(desk)
+    host = desk.embedded.host
+    host.execute(CancelOrder(SOL, attached.order_id, host.state.server_ms, host.state.server_ms + 5_000))
+    desk.plan.after_faults["place"] = [LoseAnswer()]
+    made = send(desk, stop_draft(SOL, Side.LONG, D(20), D("99.5"), TriggerBy.LAST, "part"))
+    assert made.state is IntentState.UNKNOWN
+    (stop,) = stops(desk)
+    return stop
+
+
+def test_one_that_we_enlarged_is_still_the_stop_that_was_in_doubt(desk: Rig) -> None:
+    stop = part_in_doubt(desk)
+    assert send(desk, resized(stop, "10")).state is IntentState.CONFIRMED
+    (found,) = ask(desk)
+    assert found.intent.state is IntentState.CONFIRMED and found.intent.order_id == stop.order_id
+
+
+def test_one_that_is_larger_than_anything_we_asked_for_is_another_order(desk: Rig) -> None:
+    stop = part_in_doubt(desk)
+    assert send(desk, resized(stop, "10")).state is IntentState.CONFIRMED
+    host = desk.embedded.host
+    now_ms = host.state.server_ms
+    host.execute(AmendOrder(SOL, stop.order_id, now_ms, now_ms + 5_000, trigger_price=None, qty=stop.qty + 25))
+    (found,) = ask(desk)
+    assert not found.resolved and "another order" in found.sentence
+    with desk.db.read() as conn:
+        assert [one.state for one in intents.in_doubt(conn)] == [IntentState.UNKNOWN]

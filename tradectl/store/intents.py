@@ -252,6 +252,13 @@ def cancels_of(conn: sqlite3.Connection, order_id: str) -> tuple[Intent, ...]:
     )
 
 
+def amends_of(conn: sqlite3.Connection, order_id: str) -> tuple[Intent, ...]:
+    """Every amendment that was meant for this order, oldest first."""
+    return intent_rows.all_of(
+        conn.execute(f"{_SELECT} WHERE cancels_order_id = ? AND purpose = 'amend' ORDER BY number", (order_id,))
+    )
+
+
 def in_doubt(conn: sqlite3.Connection) -> tuple[Intent, ...]:
     """Every intent that the venue may or may not have, oldest first."""
     return intent_rows.all_of(conn.execute(f"{_SELECT} WHERE {_IN_DOUBT} ORDER BY number"))
