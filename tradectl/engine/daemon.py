@@ -217,6 +217,9 @@ async def _attempt(assembled: Assembled, tally: Run) -> bool:
     """One cycle. False when it could not be completed; nothing is guessed, and the same instant is tried again."""
     bot = assembled.bot
     try:
+        if bot.memory.acted_blind:  # before anything is decided: a stop in doubt among it may arrive yet
+            import_emergency(bot)
+            bot.memory.acted_blind = False
         if not bot.memory.recovered and not await recover(bot):
             tally.failed += 1
             return False
@@ -224,9 +227,6 @@ async def _attempt(assembled: Assembled, tally: Run) -> bool:
         report = await run_cycle(bot, tally.number + 1)
         tally.count(report)
         tally.decided_ms = market_ms
-        if bot.memory.acted_blind:
-            import_emergency(bot)
-            bot.memory.acted_blind = False
         return True
     except EntryRefused as refusal:
         if refusal.code == "lease":
