@@ -19,7 +19,9 @@ from tradectl.engine import daemon
 from tradectl.engine.assemble import RunOptions
 from tradectl.engine.bot import Memory
 from tradectl.engine.recover import restore
-from tradectl.sim.faults import DropRequest, LoseAnswer, Refuse
+from tradectl.execution.observe import Evident, StoreEvidence
+from tradectl.sim.events import Accepted
+from tradectl.sim.faults import CONDITIONAL, Distort, DropRequest, LoseAnswer, Refuse
 from tradectl.sim.ops import CancelOrder, PlaceOrder
 from tradectl.store import cycles, emergency, intents, journal, latches
 
@@ -106,6 +108,35 @@ def test_a_lost_request_is_followed_by_another_only_when_it_can_no_longer_arrive
             desk.run(desk.bot.clock.sleep(1))
             attempt(desk, run_of(desk))
             assert protection(desk) is Protection.COVERED
+
+
+def lagging(desk: Rig) -> None:
+    """From now on the venue's list of conditional orders is empty; asked for by its id, an order is found."""
+    desk.plan.before_faults["snapshot"] = [Distort(empty=frozenset({CONDITIONAL}))] * 100
+
+
+def stops_placed(desk: Rig) -> int:
+    return sum(isinstance(one, Accepted) for one in desk.embedded.host.events_after(0, 10_000))
+
+
+def test_a_stop_that_a_lagging_list_does_not_show_is_asked_for_and_not_placed_again(tmp_path) -> None:
+    with rig(tmp_path, [UP, CALM, CALM, CALM, FLAT]) as desk:
+        desk.cycle()
+        strip(desk)
+        tally, before = run_of(desk), stops_placed(desk)
+        lagging(desk)
+        with locked(desk):
+            for _ in range(3):
+                assert not attempt(desk, tally)
+            desk.bot = replace(desk.bot, venue=Evident(desk.bot.venue._inner, StoreEvidence(desk.db)))
+            assert not attempt(desk, tally), "nor by a process that has placed nothing yet"
+            assert stops_placed(desk) == before + 1 and protection(desk) is Protection.COVERED
+            assert len(emergency.waiting(desk.db.path)) == 2
+            strip(desk)  # found to have ended, it stands for nothing
+            assert not attempt(desk, tally)
+            assert stops_placed(desk) == before + 2 and protection(desk) is Protection.COVERED
+        assert attempt(desk, tally), "and with a store it goes on so"
+        assert stops_placed(desk) == before + 2 and protection(desk) is Protection.COVERED
 
 
 @pytest.mark.parametrize("arrives", [True, False])

@@ -42,7 +42,7 @@ from tradectl.errors import (
     VenueUnreachable,
 )
 from tradectl.execution.protect_blind import protect_blind
-from tradectl.store import cycles, intents, latches, lease, ledger, session
+from tradectl.store import cycles, emergency_orders, intents, latches, lease, ledger, session
 from tradectl.store.connection import Connection
 
 _log = logs.get("engine.daemon")
@@ -261,6 +261,8 @@ async def _protect_blind(bot: Bot) -> None:
         snapshot = await bot.venue.snapshot()
         skew_ms = bot.protection.max_skew_ms
         waiting = {symbol: expires_ms + skew_ms for symbol, expires_ms in bot.door.unsettled.items()}
+        beside = emergency_orders.stops_under_way(bot.db.path)  # an operator's among them
+        waiting |= {symbol: expires_ms + skew_ms for symbol, expires_ms in beside.items()}
         waiting |= memory.blind_waiting
         memory.blind_waiting = await protect_blind(
             bot.emergency, snapshot, bot.instruments, bot.protection, memory.books, waiting

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 from tradectl import logs
@@ -18,7 +19,7 @@ from tradectl.domain.ports import Venue
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
 from tradectl.errors import Busy, StoreRefused, VenueUnreachable
-from tradectl.store import intents, ledger, views
+from tradectl.store import emergency_orders, intents, ledger, views
 from tradectl.store.database import Database
 from tradectl.venue.through import Through
 
@@ -50,24 +51,30 @@ class Evidence(Protocol):
 class StoreEvidence:
     """What the store knows: orders of ours that were confirmed and have not ended, and the last picture saved.
 
-    A store that cannot be read knows nothing: the venue's word is then all there is.
+    With it, what was placed while the store could not be written, and waits beside it to be imported. A store that
+    cannot be read knows nothing else: the venue's word is then all there is.
     """
 
-    def __init__(self, db: Database | None) -> None:
+    def __init__(self, db: Database | None, path: Path | None = None) -> None:
+        """path: of a store that could not be opened; an open one tells its own."""
         self._db = db
+        self._path = path if db is None else db.path
 
     def known(self, *, last_picture: bool) -> Known:
+        # Before the store: what is imported in between is then found in both, and never in neither.
+        beside = emergency_orders.placed(self._path) if self._path is not None else ()
+        blind = {one.order_id: one.symbol for one in beside}
         if self._db is None:
-            return Known()
+            return Known(blind)
         try:
             with self._db.read() as conn:
                 standing = {one.order_id: one.symbol for one in intents.standing(conn) if one.order_id is not None}
                 last = views.load_account(conn) if last_picture else None
                 booked = ledger.cursor(conn)
         except (Busy, StoreRefused):
-            return Known()
+            return Known(blind)
         seen = {} if last is None else {order.order_id: order.symbol for order in last.orders if order.status.open}
-        return Known({**seen, **standing}, booked)
+        return Known({**seen, **blind, **standing}, booked)
 
     def ended(self, order_ids: list[str]) -> frozenset[str]:
         if self._db is None or not order_ids:
