@@ -7,7 +7,7 @@ is older than our books is read again. So an empty, partial or stale answer neve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -127,10 +127,14 @@ class Evident(Through):
             _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"the picture was completed: {sentence}", level=30)
         return replace(picture, orders=(*orders, *found), doubts=tuple(doubts))
 
-    def take_ended(self) -> list[OrderFact]:
-        """Orders found to have ended since the last call, for the store to note."""
-        ended, self._fresh = self._fresh, []
-        return ended
+    @property
+    def ended(self) -> tuple[OrderFact, ...]:
+        """Orders found to have ended, for the store to note; until `forget` says that it has."""
+        return tuple(self._fresh)
+
+    def forget(self, noted: Sequence[OrderFact]) -> None:
+        """These are in the books: for after the commit. A commit that fails is followed by another try."""
+        del self._fresh[: len(noted)]
 
     def _remember_end(self, order: OrderFact) -> None:
         self._fresh.append(order)
