@@ -32,6 +32,8 @@ def save(bot: Bot, report: CycleReport, books: state.Books, looked: Iterable[Vie
         lease.heartbeat(conn, bot.epoch, wall_ms)
         for order in ended:
             intents.note_order(conn, order, at_ms)
+        for order_id in bot.venue.lost:
+            intents.note_lost(conn, order_id, at_ms)
         counters = _save_risk(bot, conn, report)
         for view in looked:
             if view.new_candle_ms is not None:
