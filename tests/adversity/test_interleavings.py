@@ -15,8 +15,8 @@ from tradectl.execution.resolve import adopt_doubt, resolve
 from tradectl.execution.submit import Door
 from tradectl.sim.embedded import open_existing
 from tradectl.sim.faults import DropRequest, Refuse
-from tradectl.sim.ops import CancelOrder, PlaceOrder
-from tradectl.store import ledger, outbox, session
+from tradectl.sim.ops import CancelOrder, PlaceOrder, SetServerTime
+from tradectl.store import journal, ledger, outbox, session
 
 TWO = ("ETHUSDT", SOL)
 
@@ -138,6 +138,32 @@ def test_an_order_settled_by_another_process_first_is_no_error(tmp_path):
         found = desk.run(resolve(desk.db, desk.bot.venue, desk.bot.clock, max_skew_ms=1000, epoch=desk.bot.epoch))
         assert done and [one.resolved for one in found] == [True]
         assert desk.intents()[-1].state is IntentState.NOT_PLACED
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_bot_thawed_after_its_order_was_judged_by_another_process_sends_nothing_and_goes_on(tmp_path, settled):
+    """Frozen between its commit and its sending; meanwhile `reconcile --apply` has taken it for in doubt, and asked."""
+    with rig(tmp_path, [FLAT] * 4) as desk:
+        frozen: list[int] = []
+
+        def on_read(now_ms: int) -> int:
+            if not frozen and any(one.state is IntentState.RECORDED for one in desk.intents()):
+                frozen.append(now_ms)
+                desk.embedded.host.execute(SetServerTime(now_ms + 60_000))
+                with desk.elsewhere() as other:
+                    adopt_doubt(other, desk.bot.clock, reason="left by a bot that is gone")
+                    if settled:
+                        drive(resolve(other, desk.bot.venue, desk.bot.clock, max_skew_ms=1000, actor="ann"))
+                return desk.bot.clock.now_ms()
+            return now_ms
+
+        desk.at_clock(on_read)
+        done = desk.run(desk.bot.door.submit(desk.entry()))
+        assert frozen and done.outcome is None and done.intent.state is IntentState.NOT_PLACED
+        assert desk.plan.names("place") == [] and desk.snapshot().positions == ()
+        outcomes = [row.body["to"] for row in desk.read(lambda conn: journal.page(conn, kind="outcome"))]
+        assert sorted(outcomes) == ["not_placed", "unknown"], "told once"
+        desk.cycle()
 
 
 def drive(coroutine) -> None:

@@ -174,7 +174,7 @@ class _Pass:
             wanted = None  # what is there covers; a tighter level through which the market has gone is not placed
         plan = arrange(position, snapshot.orders_of(symbol), wanted, whose.ours)
         instrument = self._instruments[symbol]
-        if plan.done or self._awaited(look.at_ms, symbol, (Purpose.STOP, Purpose.CANCEL)) is not None:
+        if plan.done or self._awaited(look.at_ms, symbol, (Purpose.STOP, Purpose.AMEND, Purpose.CANCEL)) is not None:
             return
         if ZERO < plan.place < instrument.min_qty or (wanted is None and plan.place and not plan.cancel):
             return
@@ -273,7 +273,7 @@ class _Pass:
             reason = f"stop level {text(price)} already passed (mark {text(position.mark_price)})"
             await self._close(look, reason)
             return
-        if (awaited := self._awaited(look.at_ms, symbol, (Purpose.STOP,))) is not None:
+        if (awaited := self._awaited(look.at_ms, symbol, (Purpose.STOP, Purpose.AMEND))) is not None:
             self._wait(awaited)
             return
         why = f"{cover.protection.value}: missing stop placed"

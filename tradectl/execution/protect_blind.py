@@ -49,7 +49,9 @@ async def protect_blind(
     books: Remembered,
     waiting: Mapping[str, int],
 ) -> dict[str, int]:
-    """One pass. `waiting`: symbol → when a request of unknown outcome for it expires (venue clock): until then nothing
+    """One pass over a picture that was completed by what stands, earlier emergency stops included (`observe`).
+
+    `waiting`: symbol → when a request of unknown outcome for it expires (venue clock): until then nothing
     more is sent for it. Returns the new `waiting`.
     """
     unknown: dict[str, int] = {}

@@ -65,7 +65,7 @@ def flights(conn: sqlite3.Connection) -> list[tuple[str, str, Decimal]]:
     for symbol, client_id, side, qty, state, ended, done in rows:
         over = state == "confirmed" and ended is not None
         expected = (dec(done) if done is not None else ZERO) if over else dec(qty)
-        left = expected - _booked(conn, client_id)
+        left = expected - booked(conn, client_id)
         if left > 0:
             found.append((symbol, client_id, left if side == "buy" else -left))
     return found
@@ -239,10 +239,10 @@ def _order(conn: sqlite3.Connection, client_id: str, state: str, ended: str | No
     if state != "confirmed" or ended is None:
         return _Order(True, ZERO)
     expected = dec(done) if done is not None else ZERO
-    return _Order(_booked(conn, client_id) < expected, expected)
+    return _Order(booked(conn, client_id) < expected, expected)
 
 
-def _booked(conn: sqlite3.Connection, client_id: str) -> Decimal:
+def booked(conn: sqlite3.Connection, client_id: str) -> Decimal:
     """What the ledger has of an order, fills that stand in included."""
     rows = conn.execute("SELECT qty FROM fills WHERE client_id = ?", (client_id,)).fetchall()
     return sum((dec(qty) for (qty,) in rows), ZERO)
