@@ -90,7 +90,8 @@ class Evident(Through):
         super().__init__(inner)
         self._evidence = evidence
         self._for_exit = for_exit
-        self._open: dict[str, str] | None = None  # {order id: symbol} of the last picture; None: the store's counts
+        # {order id: symbol} of the last picture, and of what it missed. None: the store's last picture counts
+        self._open: dict[str, str] | None = None
         self._ended: dict[str, OrderFact] = {}
         self._fresh: list[OrderFact] = []
 
@@ -103,9 +104,11 @@ class Evident(Through):
         standing = {**(self._open or {}), **known.standing}
         found: list[OrderFact] = []
         doubts: list[str] = []
+        missed: dict[str, str] = {}
         for order_id in sorted(standing.keys() - listed - known_ended, key=_by_age):
             order = await self._inner.order(standing[order_id], order_id)
             if order is None:
+                missed[order_id] = standing[order_id]  # until the venue says what became of it, it is asked again
                 doubts.append(f"the venue does not find order {order_id} of {standing[order_id]}, which stood there")
             elif order.status.open:
                 found.append(order)
@@ -115,7 +118,7 @@ class Evident(Through):
         stale = [order for order in picture.orders if order.order_id in known_ended]
         doubts += [f"the list of open orders still has {order.order_id} of {order.symbol}" for order in stale]
         orders = tuple(order for order in picture.orders if order not in stale)
-        self._open = {order.order_id: order.symbol for order in (*orders, *found)}
+        self._open = {**missed, **{order.order_id: order.symbol for order in (*orders, *found)}}
         for sentence in doubts:
             _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"the picture was completed: {sentence}", level=30)
         return replace(picture, orders=(*orders, *found), doubts=tuple(doubts))
