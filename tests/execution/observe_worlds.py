@@ -311,8 +311,8 @@ LIES = st.one_of(
     st.builds(
         Lie,
         lacks=st.frozensets(st.integers(0, 3)), empty=st.booleans(), back=st.integers(0, 4), ghosts=st.booleans(),
-        hides=st.booleans(), breaks=st.sampled_from([False, False, True]), lookup=st.sampled_from(["", "breaks", "nothing"]),
-        reads=st.integers(1, 3),
+        hides=st.booleans(), breaks=st.sampled_from([False, False, True]), reads=st.integers(1, 3),
+        lookup=st.sampled_from(["", "breaks", "nothing"]),
     ),
 )  # fmt: skip
 LOOKS: st.SearchStrategy[Step] = st.tuples(st.just("look"), st.tuples(LIES, st.booleans()))
