@@ -282,7 +282,8 @@ def _ended_in_store(conn: Any) -> set[str]:
 
 
 @cache
-def _template() -> bytes:
+def blank_store() -> bytes:
+    """The file of a store that has just been made."""
     folder = Path(tempfile.mkdtemp())
     with store(folder) as db:
         path = db.path
@@ -295,7 +296,7 @@ def _template() -> bytes:
 def world(*, for_exit: bool) -> Iterator[World]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.db"
-        path.write_bytes(_template())
+        path.write_bytes(blank_store())
         with Database.open(path, expect=None, durable=False) as db:
             yield World(db, for_exit=for_exit)
 
