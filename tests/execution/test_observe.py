@@ -1,175 +1,148 @@
-"""Orders of ours that have ended without a word: noted once it is known, and never lost on the way (promises 4, 12)."""
+"""What the venue shows is held against what is known (promise 4): whatever its lists leave out, add or turn about."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import pytest
-from bot_kit import CALM, UP, Rig, rig
+from hypothesis import given, settings
+from observe_worlds import SCRIPTS, Lie, Step, play
 
-from tradectl.domain.intent import Intent, Purpose
-from tradectl.domain.order import OrderFact, OrderStatus
+from tradectl.domain.order import OrderFact
 from tradectl.domain.snapshot import Snapshot
-from tradectl.errors import StoreBusy
-from tradectl.execution.observe import Evident, StoreEvidence
-from tradectl.sim.ops import CancelOrder
-from tradectl.store import decisions, intents, journal
-from tradectl.venue.through import Through
-
-TWO_TARGETS: dict[str, object] = {
-    "exits.targets": [{"distance_r": 1, "fraction": "0.5"}, {"distance_r": 2, "fraction": "0.5"}]
-}
-TO_THE_FIRST = ("100.5", "102", "100.4", "101.8")  # through the first target, not the second
-HIGHER = ("101.8", "101.9", "101.7", "101.8")
+from tradectl.errors import VenueUnreachable
+from tradectl.execution.observe import Evident, Known, StoreEvidence
 
 
-def cancelled_by_a_person(desk: Rig) -> Intent:
-    """The first target of the position: its intent."""
-    target = next(one for one in desk.intents() if one.purpose is Purpose.TP1)
-    assert target.order_id is not None
-    host = desk.embedded.host
-    now_ms = host.state.server_ms
-    host.execute(CancelOrder(target.symbol, target.order_id, now_ms, now_ms + 5_000))
-    return target
+@settings(max_examples=300)
+@given(SCRIPTS)
+def test_no_order_is_lost_or_raised_from_the_dead_and_no_old_picture_is_given_out(script: list[Step]) -> None:
+    play(script)
 
 
-class ShortMemory(Through):
-    """A venue whose history has dropped some of its orders, and that does not list them either."""
-
-    gone: frozenset[str] = frozenset()
-    unlisted: frozenset[str] = frozenset()
-
-    async def order(self, symbol: str, order_id: str) -> OrderFact | None:
-        return None if order_id in self.gone else await self._inner.order(symbol, order_id)
-
-    async def snapshot(self) -> Snapshot:
-        seen = await self._inner.snapshot()
-        return replace(seen, orders=tuple(one for one in seen.orders if one.order_id not in self.unlisted))
+@settings(max_examples=200)
+@given(SCRIPTS)
+def test_for_an_exit_the_same_holds_and_what_is_at_odds_has_a_flaw(script: list[Step]) -> None:
+    play(script, for_exit=True)
 
 
-def forgets(desk: Rig, order: Intent) -> ShortMemory:
-    """Puts such a venue under the bot, which is started anew."""
-    assert order.order_id is not None
-    venue = ShortMemory(desk.bot.venue._inner)
-    venue.gone = venue.unlisted = frozenset({order.order_id})
-    desk.bot = replace(desk.bot, venue=Evident(venue, StoreEvidence(desk.db)))
-    return venue
+# Each part of it is needed: with one taken out, one of these scenes shows it.
 
 
-def look(desk: Rig) -> Snapshot:
-    return desk.run(desk.bot.venue.snapshot())
+def look(**lie: Any) -> Step:
+    return ("look", (Lie(**lie), False))
 
 
-def now(desk: Rig, order: Intent) -> Intent:
-    found = desk.read(intents.get, order.number)
-    assert found is not None
-    return found
+def look_and_note() -> Step:
+    return ("look", (Lie(), True))
 
 
-def targets(desk: Rig) -> list[str]:
-    """Levels of the targets that rest at the venue, and for how much."""
-    return sorted(f"{one.remaining_qty} at {one.price}" for one in desk.snapshot().orders if one.take_profit)
+FIRST, ALL = frozenset({0}), frozenset(range(8))
+ENTER, STOP, DROP, BOOK, RESTART = [(name, ()) for name in ("enter", "stop", "drop", "book", "restart")]
+END: Step = ("end", (0,))
+REST: Step = ("rest", (90,))
+LACKING = [ENTER, look(), look(lacks=FIRST)]
+OURS_LACKING_FROM_THE_START = [ENTER, STOP, look(lacks=ALL)]
+LACKING_AFTER_A_RESTART = [ENTER, look(), RESTART, look(lacks=FIRST)]
+LACKING_AND_NOT_FOUND_TWICE = [ENTER, look(), *[look(lacks=FIRST, lookup="nothing")] * 2]
+FOUND_ENDED_AND_LISTED_AGAIN = [ENTER, look(), END, look(), look(ghosts=True)]
+DROPPED_AND_LISTED_AGAIN = [ENTER, STOP, look(), DROP, look(ghosts=True)]
+OLDER_THAN_THE_BOOKS = [look(), ENTER, BOOK, look(back=5)]
+FIRST_ANSWER_OLD = [look(), ENTER, BOOK, look(back=1, reads=2)]
+NO_POSITION_AND_ITS_MARGIN = [ENTER, look(hides=True)]
+MANY = [ENTER, STOP, *[REST] * 3, look()]
+NO_LIE_IN_THE_END = [ENTER, STOP, *[REST] * 3, look(back=9, reads=0)]
+ENDED_AND_NOTED = [ENTER, look(), END, look_and_note(), look_and_note()]
+SCENES = {name: script for name, script in globals().items() if name.isupper() and isinstance(script, list)}
+EVIDENT, EVIDENCE = Evident, StoreEvidence
 
 
-def test_what_a_picture_found_ended_is_noted_although_one_commit_failed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("for_exit", [False, True])
+def test_every_scene_is_seen_through(scene: str, for_exit: bool) -> None:
+    play(SCENES[scene], for_exit=for_exit)
+
+
+_known, _snapshot = StoreEvidence.known, Evident.snapshot
+
+
+async def believe(self: Evident) -> Snapshot:
+    return await self._inner.snapshot()
+
+
+def last_picture_only(self: StoreEvidence, *, last_picture: bool) -> Known:
+    found = _known(self, last_picture=last_picture)
+    return found if last_picture else Known({}, found.booked_seq)
+
+
+def no_last_picture(self: StoreEvidence, *, last_picture: bool) -> Known:
+    return _known(self, last_picture=False)
+
+
+def nothing_standing(self: StoreEvidence, *, last_picture: bool) -> Known:
+    return Known({}, _known(self, last_picture=last_picture).booked_seq)
+
+
+def no_date(self: StoreEvidence, *, last_picture: bool) -> Known:
+    return replace(_known(self, last_picture=last_picture), booked_seq=0)
+
+
+def forget_end(self: Evident, order: OrderFact) -> None:
+    self._fresh.append(order)
+
+
+async def one_page(self: Evident) -> Snapshot:
+    """What is beyond the third of the list is on the next page, which is not read."""
+    picture = await _snapshot(self)
+    return replace(picture, orders=picture.orders[:3])
+
+
+async def oldest_first(self: Evident) -> Snapshot:
+    picture = await _snapshot(self)
+    if list(picture.orders) != sorted(picture.orders, key=lambda order: int(order.order_id[1:])):
+        raise VenueUnreachable("a list that begins in the middle is not complete")
+    return picture
+
+
+async def suspect_change(self: Evident) -> Snapshot:
+    before = set(self._open or {})
+    picture = await _snapshot(self)
+    return picture if before == set(self._open or {}) else replace(picture, doubts=("it has changed",))
+
+
+async def forget_missed(self: Evident) -> Snapshot:
+    picture = await _snapshot(self)
+    self._open = {order.order_id: order.symbol for order in picture.orders}
+    return picture
+
+
+async def first_answer(self: Evident, booked: int) -> Snapshot:
+    return await self._inner.snapshot()
+
+
+@pytest.mark.parametrize(
+    ("scene", "where", "part", "change", "saying"),
+    [
+        ("LACKING", EVIDENT, "snapshot", believe, "lost"),
+        ("OURS_LACKING_FROM_THE_START", EVIDENCE, "known", nothing_standing, "lost"),
+        ("LACKING_AFTER_A_RESTART", EVIDENCE, "known", no_last_picture, "lost"),
+        ("LACKING_AND_NOT_FOUND_TWICE", EVIDENT, "snapshot", forget_missed, "lost"),
+        ("MANY", EVIDENT, "snapshot", one_page, "not as it is"),
+        ("NO_LIE_IN_THE_END", EVIDENT, "snapshot", oldest_first, "the order of the lists"),
+        ("FOUND_ENDED_AND_LISTED_AGAIN", EVIDENT, "_remember_end", forget_end, "although it has ended"),
+        ("DROPPED_AND_LISTED_AGAIN", EVIDENCE, "ended", lambda self, ids: frozenset(), "although it has ended"),
+        ("OLDER_THAN_THE_BOOKS", EVIDENCE, "known", no_date, "older than the books"),
+        ("FIRST_ANSWER_OLD", EVIDENT, "_consistent", first_answer, "older than the books"),
+        ("NO_POSITION_AND_ITS_MARGIN", Snapshot, "contradiction", lambda self: "", "nobody holds it"),
+        ("MANY", EVIDENT, "snapshot", suspect_change, "doubted without a lie"),
+        ("ENDED_AND_NOTED", EVIDENT, "forget", lambda self, noted: None, "not once"),
+        ("ENDED_AND_NOTED", EVIDENT, "ended", property(lambda self: ()), "not once"),
+    ],
+)
+def test_each_part_of_it_is_needed(
+    scene: str, where: type, part: str, change: Any, saying: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with rig(tmp_path, [UP, *[CALM] * 8], TWO_TARGETS) as desk:
-        desk.cycle()
-        desk.cycle()
-        gone = cancelled_by_a_person(desk)
-
-        def locked(*_: object) -> None:
-            raise StoreBusy("the store is locked")
-
-        with monkeypatch.context() as patched, pytest.raises(StoreBusy):
-            patched.setattr(decisions, "save", locked)
-            desk.cycle()
-        desk.cycle()
-        assert now(desk, gone).ended is OrderStatus.CANCELED
-        assert gone.order_id not in [one.order_id for one in desk.read(intents.standing)]
-        assert desk.bot.venue.ended == (), "and told once"
-
-
-# An order of ours that the venue tells nothing of any more: cancelled while the bot was away for days.
-
-
-def test_one_that_searches_a_good_while_apart_do_not_find_has_ended_and_is_put_back(tmp_path: Path) -> None:
-    with rig(tmp_path, [UP, *[CALM] * 9], TWO_TARGETS) as desk:
-        desk.cycle()
-        desk.cycle()
-        before = targets(desk)
-        forgets(desk, cancelled := cancelled_by_a_person(desk))
-        assert len(targets(desk)) == 1
-        report = desk.cycle()
-        assert "does not find order" in report.snapshot.doubts[0] and report.decisions[0].code == "latches"
-        assert now(desk, cancelled).ended is None, "one search is not enough"
-        report = desk.cycle()
-        assert report.snapshot.doubts == () and report.decisions[0].code != "latches"
-        assert now(desk, cancelled).ended is OrderStatus.CANCELED and now(desk, cancelled).filled == 0
-        (row,) = [one for one in desk.read(journal.page) if one.subject == f"order:{cancelled.order_id}"]
-        assert row.kind == "state" and "do not find it" in row.body["sentence"]
-        desk.cycle()
-        assert targets(desk) == before
-        assert len([one for one in desk.read(journal.page) if one.subject == row.subject]) == 1, "said once"
-
-
-def test_searches_at_one_moment_or_soon_after_another_prove_nothing(tmp_path: Path) -> None:
-    with rig(tmp_path, [UP, *[CALM] * 9], TWO_TARGETS) as desk:
-        desk.cycle()
-        desk.cycle()
-        forgets(desk, cancelled_by_a_person(desk))
-        desk.run(desk.bot.clock.sleep(10))
-        for _ in range(3):
-            assert look(desk).doubts
-        desk.run(desk.bot.clock.sleep(30))
-        assert look(desk).doubts
-        desk.run(desk.bot.clock.sleep(30))
-        assert look(desk).doubts == ()
-
-
-def test_one_that_a_list_has_had_in_between_is_searched_for_from_the_beginning(tmp_path: Path) -> None:
-    with rig(tmp_path, [UP, *[CALM] * 9], TWO_TARGETS) as desk:
-        desk.cycle()
-        desk.cycle()
-        target = next(one for one in desk.intents() if one.purpose is Purpose.TP1)
-        venue = forgets(desk, target)
-        hidden = venue.unlisted
-        assert look(desk).doubts
-        venue.unlisted = frozenset()
-        desk.step()
-        assert look(desk).doubts == ()
-        venue.unlisted = hidden
-        assert look(desk).doubts
-        assert desk.bot.venue.lost == ()
-
-
-def test_one_that_comes_back_after_it_was_noted_is_believed(tmp_path: Path) -> None:
-    """A list that has it is better evidence than searches that had not: no stop of ours is overlooked."""
-    with rig(tmp_path, [UP, *[CALM] * 9], TWO_TARGETS) as desk:
-        desk.cycle()
-        desk.cycle()
-        target = next(one for one in desk.intents() if one.purpose is Purpose.TP1)
-        venue = forgets(desk, target)
-        desk.cycle()
-        desk.cycle()
-        assert now(desk, target).ended is OrderStatus.CANCELED
-        venue.unlisted = frozenset()
-        for again in (desk.bot.venue, Evident(venue, StoreEvidence(desk.db))):
-            seen = desk.run(again.snapshot())
-            assert seen.doubts == () and target.order_id in [one.order_id for one in seen.orders]
-
-
-def test_what_it_has_filled_the_ledger_tells(tmp_path: Path) -> None:
-    """A target that was filled, and that the venue forgot at once: it is not placed again."""
-    with rig(tmp_path, [UP, CALM, TO_THE_FIRST, *[HIGHER] * 6], TWO_TARGETS) as desk:
-        desk.cycle()
-        desk.cycle()
-        target = next(one for one in desk.intents() if one.purpose is Purpose.TP1)
-        forgets(desk, target)
-        for _ in range(4):
-            desk.cycle()
-        assert now(desk, target).ended is OrderStatus.CANCELED and now(desk, target).filled == target.qty
-        assert [one.purpose for one in desk.intents() if one.purpose is Purpose.TP1] == [Purpose.TP1]
-        assert len(targets(desk)) == 1
+    monkeypatch.setattr(where, part, change)
+    with pytest.raises(AssertionError, match=saying):
+        play(SCENES[scene])

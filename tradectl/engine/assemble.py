@@ -225,7 +225,14 @@ def _open_store(
 ) -> Database:
     if path.exists():
         expect = Identity(config.account, config.venue.name, PAPER, "", CURRENCY)
-        db = Database.open(path, expect=expect, lock_wait_ms=options.lock_wait_ms, durable=options.durable, check=True)
+        db = Database.open(
+            path,
+            expect=expect,
+            lock_wait_ms=options.lock_wait_ms,
+            durable=options.durable,
+            check=True,
+            at_ms=wall_ms(),
+        )
     else:
         tag = _store_tag(config, market)
         # The exchange's file is named relative to the store, so that the two can be moved together.

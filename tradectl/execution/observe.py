@@ -110,7 +110,8 @@ class Evident(Through):
         self._booked_next = booked_next
         self._evidence = evidence
         self._for_exit = for_exit
-        self._open: dict[str, str] | None = None  # {order id: symbol} of the last picture; None: the store's counts
+        # {order id: symbol} of the last picture, and of what it missed. None: the store's last picture counts
+        self._open: dict[str, str] | None = None
         self._ended: dict[str, OrderFact] = {}
         self._fresh: list[OrderFact] = []
         self._absent: dict[str, Decimal] = {}
@@ -128,6 +129,7 @@ class Evident(Through):
         standing = {**(self._open or {}), **known.standing}
         found: list[OrderFact] = []
         doubts: list[str] = []
+        missed: dict[str, str] = {}
         for order_id in sorted(standing.keys() - listed - known_ended - self._lost.keys(), key=_by_age):
             order = await self._inner.order(standing[order_id], order_id)
             if order is not None:
@@ -135,6 +137,7 @@ class Evident(Through):
             if order is None and self._is_lost(order_id, known, picture.at_ms):
                 self._remember_lost(order_id, standing[order_id])
             elif order is None:
+                missed[order_id] = standing[order_id]  # until the venue says what became of it, it is asked again
                 doubts.append(f"the venue does not find order {order_id} of {standing[order_id]}, which stood there")
             elif order.status.open:
                 found.append(order)
@@ -144,7 +147,7 @@ class Evident(Through):
         stale = [order for order in picture.orders if order.order_id in known_ended]
         doubts += [f"the list of open orders still has {order.order_id} of {order.symbol}" for order in stale]
         orders = tuple(order for order in picture.orders if order not in stale)
-        self._open = {order.order_id: order.symbol for order in (*orders, *found)}
+        self._open = {**missed, **{order.order_id: order.symbol for order in (*orders, *found)}}
         for sentence in doubts:
             _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"the picture was completed: {sentence}", level=30)
         return replace(picture, orders=(*orders, *found), doubts=tuple(doubts))
@@ -167,9 +170,9 @@ class Evident(Through):
         del self._fresh[: len(noted)]
 
     def _is_lost(self, order_id: str, known: Known, at_ms: int) -> bool:
-        """Two complete searches have not found this order of ours, a good while apart and after its request expired,
+        """Two complete searches have not found this order, a good while apart and (of ours) after its request expired,
         and no list since the first has had it: the venue's history is shorter than ours."""
-        if at_ms <= known.expires_ms.get(order_id, at_ms):
+        if at_ms <= known.expires_ms.get(order_id, -1):
             return False
         return at_ms - self._missed_ms.setdefault(order_id, at_ms) >= LOST_AFTER_MS
 

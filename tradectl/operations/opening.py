@@ -113,7 +113,7 @@ def open_store(ref: StoreRef, *, readonly: bool = False, account: str = "", lock
 
     Raises StoreMissing, StoreMismatch, StoreTooNew, StoreDamaged, StoreUnwritable, StoreBusy.
     """
-    db = Database.open(ref.path, expect=None, readonly=readonly, lock_wait_ms=lock_wait_ms)
+    db = Database.open(ref.path, expect=None, readonly=readonly, lock_wait_ms=lock_wait_ms, at_ms=wall_ms())
     if account and db.identity.account != account:
         found = db.identity.account
         db.close()

@@ -210,6 +210,18 @@ def _begin(conn: sqlite3.Connection, intent: Intent, sized: Sized) -> None:
     _say(conn, intent.symbol, number, None, state, sentence, intent.created_ms)
 
 
+def entry_over(conn: sqlite3.Connection, symbol: str, key: str) -> bool:
+    """Whether what this entry had opened is closed, or an exit of it has been sent: no slice of it follows that."""
+    row = conn.execute(
+        "SELECT 1 FROM positions p WHERE p.symbol = ? AND p.entry_key = ? AND CASE p.state"
+        " WHEN 'closed' THEN p.trade_number IS NOT NULL"
+        " ELSE EXISTS (SELECT 1 FROM intents i WHERE i.symbol = p.symbol AND i.number > p.first_intent"
+        " AND i.purpose IN ('exit', 'close') AND i.state NOT IN ('rejected', 'not_placed')) END LIMIT 1",
+        (symbol, key),
+    ).fetchone()
+    return row is not None
+
+
 def entry_key(sized: Sized) -> str:
     """Which signal an entry acts upon: every slice of one entry has the same."""
     signal = sized.admitted.signal
