@@ -49,7 +49,7 @@ LACKING_AND_NOT_FOUND_TWICE = [ENTER, look(), *[look(lacks=FIRST, lookup="nothin
 FOUND_ENDED_AND_LISTED_AGAIN = [ENTER, look(), END, look(), look(ghosts=True)]
 DROPPED_AND_LISTED_AGAIN = [ENTER, STOP, look(), DROP, look(ghosts=True)]
 OLDER_THAN_THE_BOOKS = [look(), ENTER, BOOK, look(back=5)]
-FIRST_ANSWER_OLD = [look(), ENTER, BOOK, look(back=1, reads=2)]
+FIRST_ANSWER_OLD = [look(), ENTER, BOOK, look(back=2, reads=2)]
 NO_POSITION_AND_ITS_MARGIN = [ENTER, look(hides=True)]
 MANY = [ENTER, STOP, *[REST] * 3, look()]
 NO_LIE_IN_THE_END = [ENTER, STOP, *[REST] * 3, look(back=9, reads=0)]
