@@ -27,6 +27,7 @@ from tradectl.risk import pipeline
 from tradectl.risk.context import AccountContext, with_pending
 
 _ACTED = ("entered", "exit", "unknown", "not_filled")
+_UNDECIDED = (telling.ERROR, EXIT_IN_DOUBT, acting.BOOKS_DIFFER)
 
 
 async def run_cycle(bot: Bot, number: int) -> CycleReport:
@@ -67,11 +68,11 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
         if isinstance(view, Decision):
             report.decisions.append(view)
             continue
-        decision, sized = await _decide(bot, view.under(account), report)
+        decision, sized = await _decide(bot, view.under(account), books, report)
         report.decisions.append(decision)
         if sized is not None and decision.outcome in ("entered", "unknown"):
             account = with_pending(account, sized)
-        if decision.code not in (telling.ERROR, EXIT_IN_DOUBT):  # those have still to decide upon their candle
+        if decision.code not in _UNDECIDED:  # those have still to decide upon their candle
             decided.append(view)
 
     # 5. After an order of our own: look again, take in its fills, and see its stop. Also after one that was confirmed
@@ -102,22 +103,24 @@ async def _look(bot: Bot, account: AccountContext, books: state.Books, symbol: s
         return telling.failed(bot, symbol, error)
 
 
-async def _decide(bot: Bot, view: market.View, report: CycleReport) -> tuple[Decision, Sized | None]:
+async def _decide(
+    bot: Bot, view: market.View, books: state.Books, report: CycleReport
+) -> tuple[Decision, Sized | None]:
     """One symbol: what is thought about it, then what is done about it."""
     try:
-        thought = _think(bot, view, report)
+        thought = _think(bot, view, books, report)
     except Busy:  # store or venue, the clock among it: no error of the thinking, and everybody's
         raise
     except Exception as error:
         return telling.failed(bot, view.symbol, error), None
     if isinstance(thought, NoSignal):
-        return await acting.early_exit(bot, view, thought), None
+        return await acting.early_exit(bot, view, books, thought), None
     if isinstance(thought, Sized):
         return await acting.enter(bot, thought), thought
     return thought, None
 
 
-def _think(bot: Bot, view: market.View, report: CycleReport) -> Decision | NoSignal | Sized:
+def _think(bot: Bot, view: market.View, books: state.Books, report: CycleReport) -> Decision | NoSignal | Sized:
     """Exits before entries, gates in order, and the first refusal ends it. NoSignal: the reason for an early exit."""
     telling.warnings(bot, view.verdicts, view.symbol)
     if view.ctx is None:
@@ -127,7 +130,7 @@ def _think(bot: Bot, view: market.View, report: CycleReport) -> Decision | NoSig
 
     opinion = bot.strategy.evaluate(view.symbol, view.ctx.candles)
     if not isinstance(opinion, Signal):
-        if acting.wants_early_exit(bot, view, opinion):
+        if acting.wants_early_exit(bot, view, books, opinion):
             return opinion
         return telling.no_signal(bot, opinion, view.verdicts + view.data_verdicts)
 
