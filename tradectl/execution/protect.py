@@ -17,7 +17,7 @@ from decimal import Decimal
 
 from tradectl import logs
 from tradectl.domain.instrument import Instrument
-from tradectl.domain.intent import Intent, IntentDraft, Purpose, amend_draft, cancel_draft, exit_drafts, stop_drafts
+from tradectl.domain.intent import Intent, IntentDraft, Purpose, cancel_draft, exit_drafts, stop_drafts
 from tradectl.domain.ledger import OpenTrade
 from tradectl.domain.lifecycle import Managed
 from tradectl.domain.money import ZERO, text
@@ -28,6 +28,7 @@ from tradectl.domain.tags import Tag
 from tradectl.errors import EntryRefused, VenueUnreachable
 from tradectl.execution import naked
 from tradectl.execution.admission import RACED
+from tradectl.execution.no_room import enlarge, move
 from tradectl.execution.stop_level import already_passed, arrange, level_of, placeable
 from tradectl.execution.submit import ORDER_NOT_FOUND, TOO_MANY_STOPS, Door, Submitted
 from tradectl.execution.whose import Owner, Whose, owner, purpose_of
@@ -191,7 +192,9 @@ class _Pass:
             sent = await self._door.submit_slices(drafts)
             last = sent[-1].outcome
             if isinstance(last, Rejected) and last.code == TOO_MANY_STOPS:
-                await self._amend(drafts[len(sent) - 1 :], plan.cancel)
+                moved = await move(self._door, drafts[len(sent) - 1 :], plan.cancel, instrument.max_market_qty)
+                if moved is not None:
+                    self.result.placed[symbol] = text(moved)
                 return
             if not isinstance(last, Confirmed):
                 return  # the old ones stand
@@ -199,19 +202,6 @@ class _Pass:
             _log.emit(Tag.SAFETY_STOP_PLACED, why, symbol=symbol)
         for order in plan.cancel:
             await self._cancel(order, "another stop stands in its place")
-
-    async def _amend(self, drafts: Sequence[IntentDraft], orders: Sequence[OrderFact]) -> None:
-        """The venue has no room for a stop beside the old ones: they are moved in place. What fails stays as it is."""
-        for draft, order in zip(drafts, orders, strict=False):
-            assert draft.trigger_price is not None
-            qty = None if order.close_position else draft.qty
-            why = f"moved in place, the venue takes no more stops: {draft.reason}"
-            change = amend_draft(order.order_id, order.symbol, order.side, draft.trigger_price, qty, why)
-            sent = await self._door.submit(change)
-            if not sent.confirmed:
-                return
-            self.result.placed[order.symbol] = text(draft.trigger_price)
-            _log.emit(Tag.SAFETY_STOP_PLACED, why, symbol=order.symbol, order=order.order_id)
 
     async def _cancel(self, order: OrderFact, why: str) -> None:
         """A cancel that fails is said, and nothing waits for it: the stop that counts stands already."""
@@ -311,19 +301,11 @@ class _Pass:
         """Where the venue takes no more stops, one of ours that stands takes what is missing too."""
         if not isinstance(refused.outcome, Rejected) or refused.outcome.code != TOO_MANY_STOPS:
             return False
-        symbol, most = look.position.symbol, self._instruments[look.position.symbol].max_market_qty
-        for order in look.stops:
-            if not self._is_our_stop(order) or order.close_position or order.qty + missing > most:
-                continue
-            assert order.trigger_price is not None
-            why = f"enlarged by {text(missing)}: the venue takes no more stops"
-            qty = order.qty + missing
-            change = amend_draft(order.order_id, symbol, order.side, order.trigger_price, qty, why)
-            if (await self._door.submit(change)).confirmed:
-                self.result.placed[symbol] = text(order.trigger_price)
-                _log.emit(Tag.SAFETY_STOP_PLACED, why, symbol=symbol, order=order.order_id)
-                return True
-        return False
+        symbol, mine = look.position.symbol, [order for order in look.stops if self._is_our_stop(order)]
+        level = await enlarge(self._door, mine, missing, self._instruments[symbol].max_market_qty)
+        if level is not None:
+            self.result.placed[symbol] = text(level)
+        return level is not None
 
     async def _place(self, drafts: Sequence[IntentDraft]) -> Submitted:
         """The stops, each one refused tried once more as a new intent: one late request ends no position."""
