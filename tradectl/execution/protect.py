@@ -80,6 +80,8 @@ async def protect(
         whose = owner(conn, rules.store_tag, snapshot.orders)
         doubtful = intents.in_doubt(conn)
     guard = _Pass(db, door, instruments, rules, managed, open_trades, doubtful, now_ms)
+    for legs in snapshot.several_legs().values():
+        naked.legs(db, legs, snapshot.orders, now_ms)
     for position in snapshot.positions:
         if position.qty:
             await guard.one(_look(snapshot, position), snapshot, whose)
@@ -99,6 +101,12 @@ class _Look:
     @property
     def covered(self) -> bool:
         return self.cover.protection is Protection.COVERED
+
+
+def _note(said: dict[str, str], position: PositionFact, sentence: str) -> None:
+    """Under its symbol; where that has several legs, beside what is said of the others."""
+    before = said.get(position.symbol)
+    said[position.symbol] = sentence if before is None else f"{before}; {position.side.value}: {sentence}"
 
 
 def _look(snapshot: Snapshot, position: PositionFact) -> _Look:
@@ -134,7 +142,7 @@ class _Pass:
 
     async def one(self, seen: _Look, snapshot: Snapshot, whose: Owner) -> None:
         symbol = seen.position.symbol
-        trade = self._trades.get(symbol)
+        trade = self._trade(seen.position)
         if seen.covered:
             naked.end(self._db, trade, self._now_ms)
             await self._put_in_order(seen, snapshot, whose)
@@ -145,27 +153,31 @@ class _Pass:
             self._before_look = intents.in_doubt(conn)
         look = await self._look_again(seen)
         if look is None:
-            self.result.gone[symbol] = "its position was closed meanwhile"
+            _note(self.result.gone, seen.position, "its position was closed meanwhile")
         elif look.covered:
             naked.end(self._db, trade, self._now_ms)
         else:
             naked.begin(self._db, look.position, trade, look.cover, self._now_ms)
             await self._cover(look)
 
+    def _trade(self, position: PositionFact) -> OpenTrade | None:
+        """The ledger's of that leg."""
+        trade = self._trades.get(position.symbol)
+        return trade if trade is not None and trade.side is position.side else None
+
     def _ours(self, position: PositionFact) -> Managed | None:
         found = self._managed.get(position.symbol)
         return found if found is not None and found.side is position.side else None
 
     def _wanted(self, position: PositionFact, cover: Coverage) -> Decimal:
-        symbol = position.symbol
-        instrument = self._instruments[symbol]
-        ours, trade = self._ours(position), self._trades.get(symbol)
+        instrument = self._instruments[position.symbol]
+        ours, trade = self._ours(position), self._trade(position)
         return level_of(position, ours, trade, instrument, self._rules.stop_loss_pct, cover.loosest_price).price
 
     async def _put_in_order(self, look: _Look, snapshot: Snapshot, whose: Owner) -> None:
         """A covered position whose stops of ours are too many, or looser than planned. The books must agree on it."""
         position, symbol = look.position, look.position.symbol
-        ours, trade = self._ours(position), self._trades.get(symbol)
+        ours, trade = self._ours(position), self._trade(position)
         if trade is None or trade.lot.qty != position.qty or snapshot.doubts:
             return
         if ours is None and not self._rules.unexplained:
@@ -194,11 +206,11 @@ class _Pass:
             if isinstance(last, Rejected) and last.code == TOO_MANY_STOPS:
                 moved = await move(self._door, drafts[len(sent) - 1 :], plan.cancel, instrument.max_market_qty)
                 if moved is not None:
-                    self.result.placed[symbol] = text(moved)
+                    _note(self.result.placed, position, text(moved))
                 return
             if not isinstance(last, Confirmed):
                 return  # the old ones stand
-            self.result.placed[symbol] = text(price)
+            _note(self.result.placed, position, text(price))
             _log.emit(Tag.SAFETY_STOP_PLACED, why, symbol=symbol)
         for order in plan.cancel:
             await self._cancel(order, "another stop stands in its place")
@@ -217,7 +229,7 @@ class _Pass:
         except VenueUnreachable as error:
             _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"no fresh look: {error.what}", level=30, symbol=symbol)
             return known
-        position = snapshot.position(symbol)
+        position = snapshot.position(symbol, known.position.side)
         if position is None or not position.qty:
             return None
         return _look(snapshot, position)
@@ -250,13 +262,14 @@ class _Pass:
         symbol, side = position.symbol, position.side
         ours = self._ours(position)
         if ours is None and not self._rules.unexplained:
-            self.result.naked[symbol] = "nothing of ours explains it, and such positions are only reported"
+            _note(self.result.naked, position, "nothing of ours explains it, and such positions are only reported")
             return
         instrument = self._instruments[symbol]
         missing = abs(position.qty) - cover.covered_qty
         qty = placeable(position, missing, instrument)
         if not qty:  # nor could it be closed: orders that are bound to be refused help nobody
-            self.result.naked[symbol] = f"it is dust, below the venue's smallest order {text(instrument.min_qty)}"
+            dust = f"it is dust, below the venue's smallest order {text(instrument.min_qty)}"
+            _note(self.result.naked, position, dust)
             return
         price = self._wanted(position, cover)
         if already_passed(side, price, position.mark_price):
@@ -276,7 +289,7 @@ class _Pass:
             self.result.waiting[symbol] = refusal.what
             return
         if isinstance(submitted.outcome, Confirmed):
-            self.result.placed[symbol] = text(price)
+            _note(self.result.placed, position, text(price))
             planned = ours.stop_price if ours is not None else None
             moved = f" instead of {text(planned)}, beyond liquidation" if planned not in (None, price) else ""
             sentence = f"missing stop placed at {text(price)}{moved}"
@@ -287,13 +300,12 @@ class _Pass:
             return
         if await self._enlarge(look, missing, submitted):
             return
-        self.result.naked[symbol] = submitted.sentence()
         if submitted.outcome is None or submitted.intent.state.in_doubt:
+            _note(self.result.naked, position, submitted.sentence())
             return  # nothing is known to have failed: the next pass asks the venue first
         now = await self._look_again(look)  # reduce-only is refused as well where the position is gone
         if now is None or now.covered:
-            del self.result.naked[symbol]
-            self.result.gone[symbol] = "its position was closed or covered meanwhile"
+            _note(self.result.gone, position, "its position was closed or covered meanwhile")
             return
         await self._close(now, f"the venue keeps refusing its stop ({submitted.sentence()})")
 
@@ -304,7 +316,7 @@ class _Pass:
         symbol, mine = look.position.symbol, [order for order in look.stops if self._is_our_stop(order)]
         level = await enlarge(self._door, mine, missing, self._instruments[symbol].max_market_qty)
         if level is not None:
-            self.result.placed[symbol] = text(level)
+            _note(self.result.placed, look.position, text(level))
         return level is not None
 
     async def _place(self, drafts: Sequence[IntentDraft]) -> Submitted:
@@ -324,7 +336,7 @@ class _Pass:
         symbol, size = position.symbol, abs(position.qty)
         if self._ours(position) is None:
             sentence = f"unprotectable position NOT closed, nothing of ours explains it: {reason}"
-            self.result.naked[symbol] = sentence
+            _note(self.result.naked, position, sentence)
             naked.alarm(self._db, position, sentence, self._now_ms)
             return
         if (awaited := self._awaited(look.at_ms, symbol, (Purpose.EXIT, Purpose.CLOSE))) is not None:
@@ -337,14 +349,13 @@ class _Pass:
         closed = filled >= size
         if not closed and await self._look_again(look) is None:
             if not filled and (submitted.outcome is None or isinstance(submitted.outcome, Rejected)):
-                self.result.naked.pop(symbol, None)
-                self.result.gone[symbol] = "its position was closed meanwhile"  # by somebody else: no alarm
+                _note(self.result.gone, position, "its position was closed meanwhile")  # by somebody else: no alarm
                 return
             closed = True
         sentence = f"unprotectable position {'closed' if closed else 'NOT closed'}: {reason}; {submitted.sentence()}"
         if not closed:
             sentence += f", {text(filled)} of {text(size)} filled"
-        (self.result.closed if closed else self.result.naked)[symbol] = sentence
+        _note(self.result.closed if closed else self.result.naked, position, sentence)
         naked.alarm(self._db, position, sentence, submitted.intent.created_ms)
 
     async def cancel_left_behind(self, snapshot: Snapshot, whose: Owner) -> None:

@@ -53,6 +53,9 @@ async def protect_blind(
     more is sent for it. Returns the new `waiting`.
     """
     unknown: dict[str, int] = {}
+    for symbol, legs in snapshot.several_legs().items():
+        both = " and ".join(f"{leg.side.value} {text(abs(leg.qty))}" for leg in legs)
+        _log.emit(Tag.SAFETY_NAKED_POSITION, f"several legs: {both}; each is looked at", level=50, symbol=symbol)
     for position in snapshot.positions:
         symbol = position.symbol
         cover = coverage(position, snapshot.orders)
