@@ -3,19 +3,31 @@ contracts that the venue does not list. Nothing of theirs is destroyed (promise 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 from bot_kit import CALM, SAG, SOL, UP, D, Rig, rig
 from test_interleavings import strip
 
+from tradectl.domain.instrument import Instrument
 from tradectl.domain.intent import Purpose
 from tradectl.domain.order import Confirmed, OrderRequest, OrderSide, OrderType
-from tradectl.domain.position import Protection, Side, coverage
+from tradectl.domain.ports import Venue
+from tradectl.domain.position import PositionFact, Protection, Side, coverage
 from tradectl.domain.snapshot import Snapshot
+from tradectl.engine import daemon
+from tradectl.engine.assemble import RunOptions
+from tradectl.engine.bot import Memory
+from tradectl.engine.listing import Listed
+from tradectl.engine.recover import restore
+from tradectl.execution import protect, protect_blind, stop_level
 from tradectl.sim.faults import Distort
 from tradectl.sim.ops import PlaceOrder
+from tradectl.store import cycles
 from tradectl.venue.through import Through
 
 EARLY: dict[str, object] = {"perps.early_exit_on_cross": True}
@@ -128,3 +140,109 @@ def test_a_naked_leg_of_ours_is_covered_though_the_other_is_listed_first(tmp_pat
         assert long is not None and coverage(long, desk.snapshot().orders).protection is Protection.COVERED
         stops = [one.trigger_price for one in desk.snapshot().orders if one.side is OrderSide.SELL and one.protective]
         assert stops == ours, "at the level that was planned for it"
+
+
+# Contracts that the venue does not list any more, or did not when the bot started.
+
+TWO = ("ETHUSDT", SOL)
+
+
+class Unlisted(Through):
+    """A venue that has taken a contract off its list; what is held in it is still held."""
+
+    def __init__(self, inner: Venue, *, until: int = 1_000_000) -> None:
+        super().__init__(inner)
+        self.asked = 0
+        self._until = until
+
+    async def instruments(self) -> Mapping[str, Instrument]:
+        self.asked += 1
+        listed = await self._inner.instruments()
+        return {name: one for name, one in listed.items() if name != "ETHUSDT" or self.asked >= self._until}
+
+
+def without_eth(desk: Rig, *, until: int = 1_000_000) -> Unlisted:
+    """Both are held and naked; the bot was assembled from a list without the one of them that comes first."""
+    desk.cycle()
+    assert [position.symbol for position in desk.snapshot().positions] == list(TWO)
+    for name in TWO:
+        strip(desk, name)
+    venue = Unlisted(desk.bot.venue._inner, until=until)
+    desk.bot.venue._inner = venue
+    known = {name: one for name, one in desk.bot.instruments.items() if name != "ETHUSDT"}
+    desk.bot = replace(desk.bot, instruments=Listed(known), symbols=(SOL,))
+    return venue
+
+
+def protections(desk: Rig) -> dict[str, Protection]:
+    snapshot = desk.snapshot()
+    return {one.symbol: coverage(one, snapshot.orders).protection for one in snapshot.positions}
+
+
+def attempt(desk: Rig, run: daemon.Run) -> bool:
+    """One turn of the daemon's loop."""
+    desk.step()
+    desk.assembled = replace(desk.assembled, bot=desk.bot)
+    return desk.run(daemon._attempt(desk.assembled, run))
+
+
+def a_run(desk: Rig) -> daemon.Run:
+    return daemon.Run(RunOptions(), number=desk.read(cycles.progress).cycle)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_contract_that_is_not_listed_keeps_no_other_from_its_stop(tmp_path: Path, restarted: bool) -> None:
+    with rig(tmp_path, {name: [UP, *[CALM] * 12] for name in TWO}) as desk:
+        venue = without_eth(desk)
+        if restarted:
+            desk.bot = replace(desk.bot, memory=Memory())
+            restore(desk.bot)
+        run = a_run(desk)
+        for _ in range(8):
+            assert attempt(desk, run), "the cycle is completed"
+        assert protections(desk) == {"ETHUSDT": Protection.NAKED, SOL: Protection.COVERED}
+        said = [text for text in alerts(desk) if "ETHUSDT" in text]
+        assert len(said) == 1 and "does not list it" in said[0], said
+        assert 0 < venue.asked <= 9, "the list is read again, at most once a minute"
+
+
+def test_without_the_store_as_well(tmp_path: Path) -> None:
+    with rig(tmp_path, {name: [UP, *[CALM] * 12] for name in TWO}) as desk:
+        without_eth(desk)
+        desk.run(daemon._protect_blind(desk.bot))
+        assert protections(desk) == {"ETHUSDT": Protection.NAKED, SOL: Protection.COVERED}
+
+
+def test_a_contract_listed_since_the_start_is_learnt_of(tmp_path: Path) -> None:
+    with rig(tmp_path, {name: [UP, *[CALM] * 12] for name in TWO}) as desk:
+        venue = without_eth(desk, until=2)
+        run = a_run(desk)
+        assert attempt(desk, run) and protections(desk)["ETHUSDT"] is Protection.NAKED
+        assert attempt(desk, run)
+        assert protections(desk) == dict.fromkeys(TWO, Protection.COVERED) and venue.asked == 2
+        assert attempt(desk, run) and venue.asked == 2, "known from then on"
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_an_error_of_our_own_on_one_position_leaves_no_other_naked(tmp_path: Path, blind: bool) -> None:
+    real = stop_level.level_of
+
+    def broken(position: PositionFact, *rest: Any) -> stop_level.Level:
+        if position.symbol == "ETHUSDT":
+            raise ZeroDivisionError("an error of our own")
+        return real(position, *rest)
+
+    where = protect_blind if blind else protect
+    with rig(tmp_path, {name: [UP, *[CALM] * 12] for name in TWO}) as desk:
+        desk.cycle()
+        for name in TWO:
+            strip(desk, name)
+        run = a_run(desk)
+        with patch.object(where, "level_of", broken):
+            if blind:
+                desk.run(daemon._protect_blind(desk.bot))
+            else:
+                assert not attempt(desk, run) and run.faults_in_a_row == 1, "it counts as an error, as before"
+        assert protections(desk) == {"ETHUSDT": Protection.NAKED, SOL: Protection.COVERED}
+        if not blind:
+            assert any("ETHUSDT may be left naked" in text for text in alerts(desk))

@@ -20,6 +20,7 @@ from tradectl.domain.tags import Tag
 from tradectl.engine.bot import Bot
 from tradectl.engine.ending import insist
 from tradectl.engine.ground import Ground
+from tradectl.engine.listing import Listed
 from tradectl.errors import NotAvailable, StoreBusy, StoreMismatch, StoreUnwritable
 from tradectl.execution.exits import ExitRules
 from tradectl.execution.observe import Evident, StoreEvidence
@@ -278,7 +279,7 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
         clock=clock,
         door=door,
         strategy=make(config),
-        instruments=ground.instruments,
+        instruments=Listed(ground.instruments),
         symbols=config.symbols(),
         epoch=epoch,
         alerts=LogSink(db, config.alerts.per_type_seconds),

@@ -66,7 +66,7 @@ class Bot:
     clock: Clock
     door: Door
     strategy: Strategy
-    instruments: Mapping[str, Instrument]
+    instruments: Mapping[str, Instrument]  # a Listed learns of new ones
     symbols: tuple[str, ...]
     epoch: int
     alerts: LogSink

@@ -16,12 +16,11 @@ import asyncio
 
 from tradectl.domain.signal import Decision, NoSignal, Signal, Sized, SymbolRefusal
 from tradectl.domain.snapshot import Snapshot
-from tradectl.engine import acting, managing, market, reconciling, record, state, telling
+from tradectl.engine import acting, managing, market, protecting, reconciling, record, state, telling
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.errors import Busy
 from tradectl.execution.admission import EXIT_IN_DOUBT
-from tradectl.execution.protect import protect
 from tradectl.execution.resolve import resolve
 from tradectl.risk import pipeline
 from tradectl.risk.context import AccountContext, with_pending
@@ -49,9 +48,7 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
         snapshot, books = await _look_again(bot, report)
     else:
         books = state.load_books(bot, snapshot)
-    protected = await protect(
-        bot.db, bot.door, snapshot, books.open_trades, dict(bot.instruments), bot.protection, bot.clock.now_ms()
-    )
+    protected = await protecting.protect_all(bot, snapshot, books.open_trades)
     if protected.changed:
         snapshot, books = await _look_again(bot, report)
 
@@ -81,9 +78,7 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
         decision.outcome in ("entered", "exit", "unknown", "not_filled") for decision in report.decisions
     ):
         snapshot, books = await _look_again(bot, report)
-        await protect(
-            bot.db, bot.door, snapshot, books.open_trades, dict(bot.instruments), bot.protection, bot.clock.now_ms()
-        )
+        await protecting.protect_all(bot, snapshot, books.open_trades)
 
     # 6. One transaction for what the cycle leaves behind, then its line.
     report.snapshot = snapshot

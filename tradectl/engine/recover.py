@@ -14,9 +14,9 @@ from tradectl.domain.tags import Tag
 from tradectl.engine import record, state
 from tradectl.engine.bot import Bot
 from tradectl.engine.emergency import import_emergency
+from tradectl.engine.protecting import protect_all
 from tradectl.engine.reconciling import reconcile
 from tradectl.errors import VenueUnreachable
-from tradectl.execution.protect import protect
 from tradectl.execution.protect_blind import Remembered
 from tradectl.execution.resolve import adopt_doubt, resolve
 from tradectl.store import halt, intents, latches, ledger, positions, risk
@@ -77,7 +77,7 @@ async def _settle_doubts(bot: Bot) -> None:
     snapshot, _ = await state.take_in(bot, await bot.venue.snapshot())
     record.first_counters(bot, snapshot)
     trades = state.load_books(bot, snapshot).open_trades
-    await protect(bot.db, bot.door, snapshot, trades, dict(bot.instruments), bot.protection, bot.clock.now_ms())
+    await protect_all(bot, snapshot, trades)
     left_ms = max(intent.expires_ms for intent in doubtful) + skew_ms + 1 - bot.clock.now_ms()
     if left_ms > 0:
         said = f"{len(doubtful)} order(s) in doubt: waiting {left_ms / 1000:.1f}s until they can no longer arrive"

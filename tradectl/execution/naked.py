@@ -18,6 +18,7 @@ from tradectl.store.database import Database
 _log = logs.get("execution.naked")
 _TYPE = Tag.SAFETY_NAKED_POSITION.value.lower()
 _REPEAT_MS = 5 * MINUTE_MS
+UNLISTED = "the venue does not list it any more: no order can be sized for it"
 
 
 def begin(
@@ -64,6 +65,17 @@ def legs(db: Database, held: Sequence[PositionFact], orders: Iterable[OrderFact]
     found = [(leg, coverage(leg, orders)) for leg in held]
     each = " and ".join(f"{leg.side.value} {text(abs(leg.qty))} ({cover.protection.value})" for leg, cover in found)
     repeat(db, held[0], f"{held[0].symbol} has several legs: {each}; one-way mode is needed, close one of them", now_ms)
+
+
+def fault(db: Database, position: PositionFact, error: Exception, now_ms: int) -> None:
+    """An error of our own while this position was looked at; called while it is being handled."""
+    sentence = f"{position.symbol} may be left naked, an error of the bot itself: {type(error).__name__}: {error}"
+    logs.trace("execution.naked", sentence, symbol=position.symbol)
+    with db.read() as conn:
+        if _just_said(conn, position.symbol, sentence, now_ms):
+            return
+    with db.transaction() as conn:
+        _alert(conn, position, sentence, now_ms)
 
 
 def repeat(db: Database, position: PositionFact, sentence: str, now_ms: int) -> None:

@@ -25,7 +25,7 @@ from tradectl.domain.order import Confirmed, OrderFact, Rejected, TriggerBy
 from tradectl.domain.position import Coverage, PositionFact, Protection, coverage, protective_stops
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
-from tradectl.errors import EntryRefused, VenueUnreachable
+from tradectl.errors import EntryRefused, ToolError, TradectlError, VenueUnreachable
 from tradectl.execution import naked
 from tradectl.execution.admission import RACED
 from tradectl.execution.no_room import enlarge, move
@@ -69,12 +69,15 @@ async def protect(
     db: Database,
     door: Door,
     snapshot: Snapshot,
-    open_trades: dict[str, OpenTrade],
-    instruments: dict[str, Instrument],
+    open_trades: Mapping[str, OpenTrade],
+    instruments: Mapping[str, Instrument],
     rules: ProtectionRules,
     now_ms: int,
 ) -> Protected:
-    """One pass over every position at the venue, ours or not explained: none stays naked unseen."""
+    """One pass over every position at the venue, ours or not explained: none stays naked unseen.
+
+    An error of our own on one of them is raised again once all the others have been looked at.
+    """
     with db.read() as conn:
         managed = positions.alive(conn)
         whose = owner(conn, rules.store_tag, snapshot.orders)
@@ -82,10 +85,19 @@ async def protect(
     guard = _Pass(db, door, instruments, rules, managed, open_trades, doubtful, now_ms)
     for legs in snapshot.several_legs().values():
         naked.legs(db, legs, snapshot.orders, now_ms)
+    faults: list[Exception] = []
     for position in snapshot.positions:
-        if position.qty:
-            await guard.one(_look(snapshot, position), snapshot, whose)
+        try:
+            if position.qty:
+                await guard.one(_look(snapshot, position), snapshot, whose)
+        except Exception as error:
+            if isinstance(error, TradectlError) and not isinstance(error, ToolError):
+                raise  # store, venue or lease: everybody's
+            naked.fault(db, position, error, now_ms)
+            faults.append(error)
     await guard.cancel_left_behind(snapshot, whose)
+    if faults:
+        raise faults[0]
     return guard.result
 
 
@@ -145,7 +157,8 @@ class _Pass:
         trade = self._trade(seen.position)
         if seen.covered:
             naked.end(self._db, trade, self._now_ms)
-            await self._put_in_order(seen, snapshot, whose)
+            if symbol in self._instruments:
+                await self._put_in_order(seen, snapshot, whose)
             return
         # What is about to be alarmed about is looked at again: an operator may have closed it since the snapshot.
         with self._db.read() as conn:
@@ -156,9 +169,12 @@ class _Pass:
             _note(self.result.gone, seen.position, "its position was closed meanwhile")
         elif look.covered:
             naked.end(self._db, trade, self._now_ms)
-        else:
+        elif symbol in self._instruments:
             naked.begin(self._db, look.position, trade, look.cover, self._now_ms)
             await self._cover(look)
+        else:
+            naked.begin(self._db, look.position, trade, look.cover, self._now_ms, more=naked.UNLISTED)
+            _note(self.result.naked, look.position, naked.UNLISTED)
 
     def _trade(self, position: PositionFact) -> OpenTrade | None:
         """The ledger's of that leg."""

@@ -21,7 +21,8 @@ from tradectl.domain.order import Confirmed, Rejected, Unknown
 from tradectl.domain.position import Coverage, PositionFact, Protection, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
-from tradectl.errors import StoreUnwritable
+from tradectl.errors import StoreUnwritable, ToolError, TradectlError
+from tradectl.execution.naked import UNLISTED
 from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.stop_level import already_passed, level_of, placeable
 from tradectl.execution.sweep import EmergencyDoor, Sent
@@ -65,10 +66,19 @@ async def protect_blind(
             unknown[symbol] = waiting[symbol]
             continue
         try:
-            sent = await _cover(door, position, cover, instruments[symbol], rules, books)
+            if (instrument := instruments.get(symbol)) is None:
+                _left_naked(position, UNLISTED)
+                continue
+            sent = await _cover(door, position, cover, instrument, rules, books)
         except StoreUnwritable as error:
             sentence = f"{symbol} is {cover.protection.value} and not even the emergency journal can be written"
             _log.emit(Tag.SAFETY_NAKED_POSITION, f"{sentence}: {error.what}", level=50, symbol=symbol)
+            continue
+        except Exception as error:
+            if isinstance(error, TradectlError) and not isinstance(error, ToolError):
+                raise
+            said = f"{symbol} may be left naked, an error of the bot itself: {type(error).__name__}: {error}"
+            logs.trace("execution.protect_blind", said, symbol=symbol)  # the cycle has failed already
             continue
         if sent is not None and isinstance(sent.outcome, Unknown):
             unknown[symbol] = snapshot.at_ms + door.window_ms + rules.max_skew_ms
