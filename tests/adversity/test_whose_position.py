@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,20 +15,21 @@ from bot_kit import CALM, SAG, SOL, UP, D, Rig, rig
 from test_interleavings import strip
 
 from tradectl.domain.instrument import Instrument
-from tradectl.domain.intent import Purpose
+from tradectl.domain.intent import IntentState, Purpose
 from tradectl.domain.order import Confirmed, OrderRequest, OrderSide, OrderType
 from tradectl.domain.ports import Venue
 from tradectl.domain.position import PositionFact, Protection, Side, coverage
 from tradectl.domain.snapshot import Snapshot
-from tradectl.engine import daemon
+from tradectl.engine import daemon, protecting
 from tradectl.engine.assemble import RunOptions
 from tradectl.engine.bot import Memory
 from tradectl.engine.listing import Listed
 from tradectl.engine.recover import restore
+from tradectl.engine.state import load_books
 from tradectl.execution import protect, protect_blind, stop_level
-from tradectl.sim.faults import Distort
+from tradectl.sim.faults import Distort, DropRequest
 from tradectl.sim.ops import PlaceOrder
-from tradectl.store import cycles
+from tradectl.store import cycles, ledger
 from tradectl.venue.through import Through
 
 EARLY: dict[str, object] = {"perps.early_exit_on_cross": True}
@@ -246,3 +248,57 @@ def test_an_error_of_our_own_on_one_position_leaves_no_other_naked(tmp_path: Pat
         assert protections(desk) == {"ETHUSDT": Protection.NAKED, SOL: Protection.COVERED}
         if not blind:
             assert any("ETHUSDT may be left naked" in text for text in alerts(desk))
+
+
+# A person's position on a symbol where an entry of ours is in flight.
+
+FALLS = ("100.5", "100.6", "99.0", "99.1")  # through the level that our entry planned
+
+
+def entry_in_doubt(desk: Rig) -> Decimal:
+    """It never arrived, and the search for it cannot be read; the market has gone through its planned stop."""
+    desk.plan.before_faults["place"] = [DropRequest()]
+    desk.cycle()
+    (entry,) = desk.intents()
+    assert entry.state is IntentState.UNKNOWN and entry.qty is not None
+    desk.plan.before_faults["find_order"] = [DropRequest()] * 100
+    desk.step(2)
+    return entry.qty
+
+
+@pytest.mark.parametrize("more", [D("-0.1"), D(0), D("0.1"), D(100)])
+@pytest.mark.parametrize("blind", [False, True])
+def test_what_the_books_do_not_hold_is_not_closed_for_an_entry_in_flight(
+    tmp_path: Path, more: Decimal, blind: bool
+) -> None:
+    with rig(tmp_path, [UP, CALM, FALLS, CALM]) as desk:
+        bought = entry_in_doubt(desk) + more
+        desk.bot.memory.reconciled_ms = desk.bot.clock.now_ms()
+        load_books(desk.bot, desk.snapshot())
+        somebody_buys(desk, str(bought))
+        if blind:
+            desk.run(daemon._protect_blind(desk.bot))
+        else:
+            desk.cycle(step=False)
+        position = desk.snapshot().position(SOL)
+        assert exits(desk) == [] and position is not None and position.qty == bought
+        stops = [order.trigger_price for order in desk.snapshot().orders if order.protective]
+        if more > 0:
+            assert stops == [D("98.11")], "nothing of ours: the stop is measured from the mark"
+
+
+def test_no_more_than_the_books_hold_is_closed(tmp_path: Path) -> None:
+    """A person adds to our position, and its fill is not here yet: what is theirs is left, and said."""
+    with rig(tmp_path, [UP, CALM, FALLS, CALM]) as desk:
+        desk.cycle()
+        ours = desk.snapshot().positions[0].qty
+        strip(desk, SOL)
+        desk.step(2)
+        somebody_buys(desk, "7")
+        desk.bot.memory.reconciled_ms = desk.bot.clock.now_ms()
+        desk.plan.before_faults["account_events"] = [Distort(tail=1000)] * 3
+        snapshot, trades = desk.snapshot(), desk.read(ledger.open_trades)
+        done = desk.run(protecting.protect_all(desk.bot, snapshot, trades))
+        assert exits(desk) == [str(ours)] and done.closed == {} and "the other 7" in done.naked[SOL]
+        position = desk.snapshot().position(SOL)
+        assert position is not None and position.qty == 7

@@ -34,7 +34,7 @@ def restore(bot: Bot) -> None:
         counters = risk.load(conn)
         active = latches.active(conn)
         bot.memory.cursor = ledger.cursor(conn)
-        bot.memory.books = Remembered(positions.alive(conn), ledger.open_trades(conn))
+        bot.memory.books = Remembered(positions.alive(conn), ledger.open_trades(conn), positions.flying(conn))
         for intent in intents.latest(conn, None, len(bot.symbols) * 50):
             if intent.purpose is Purpose.ENTRY:
                 known = bot.memory.signalled_ms.get(intent.symbol, 0)

@@ -31,7 +31,7 @@ from tradectl.execution.admission import RACED
 from tradectl.execution.no_room import enlarge, move
 from tradectl.execution.stop_level import already_passed, arrange, level_of, placeable
 from tradectl.execution.submit import ORDER_NOT_FOUND, TOO_MANY_STOPS, Door, Submitted
-from tradectl.execution.whose import Owner, Whose, owner, purpose_of
+from tradectl.execution.whose import Owner, Whose, held_of, ours_of, owner, purpose_of
 from tradectl.store import intents, positions
 from tradectl.store.database import Database
 
@@ -80,9 +80,10 @@ async def protect(
     """
     with db.read() as conn:
         managed = positions.alive(conn)
+        flying = positions.flying(conn)
         whose = owner(conn, rules.store_tag, snapshot.orders)
         doubtful = intents.in_doubt(conn)
-    guard = _Pass(db, door, instruments, rules, managed, open_trades, doubtful, now_ms)
+    guard = _Pass(db, door, instruments, rules, managed, flying, open_trades, doubtful, now_ms)
     for legs in snapshot.several_legs().values():
         naked.legs(db, legs, snapshot.orders, now_ms)
     faults: list[Exception] = []
@@ -136,6 +137,7 @@ class _Pass:
         instruments: Mapping[str, Instrument],
         rules: ProtectionRules,
         managed: Mapping[str, Managed],
+        flying: Mapping[str, Decimal],
         trades: Mapping[str, OpenTrade],
         doubtful: Sequence[Intent],
         now_ms: int,
@@ -145,6 +147,7 @@ class _Pass:
         self._instruments = instruments
         self._rules = rules
         self._managed = managed
+        self._flying = flying
         self._trades = trades
         self._doubtful = doubtful
         self._now_ms = now_ms
@@ -182,8 +185,9 @@ class _Pass:
         return trade if trade is not None and trade.side is position.side else None
 
     def _ours(self, position: PositionFact) -> Managed | None:
-        found = self._managed.get(position.symbol)
-        return found if found is not None and found.side is position.side else None
+        symbol = position.symbol
+        flying = self._flying.get(symbol, ZERO)
+        return ours_of(position, self._managed.get(symbol), self._trades.get(symbol), flying)
 
     def _wanted(self, position: PositionFact, cover: Coverage) -> Decimal:
         instrument = self._instruments[position.symbol]
@@ -349,8 +353,8 @@ class _Pass:
     async def _close(self, look: _Look, reason: str) -> None:
         """On `unprotectable`: our own position is closed. One that nobody can explain is reported (promise 6)."""
         position = look.position
-        symbol, size = position.symbol, abs(position.qty)
-        if self._ours(position) is None:
+        symbol, size = position.symbol, held_of(position, self._trade(position))
+        if self._ours(position) is None or not size:
             sentence = f"unprotectable position NOT closed, nothing of ours explains it: {reason}"
             _note(self.result.naked, position, sentence)
             naked.alarm(self._db, position, sentence, self._now_ms)
@@ -362,16 +366,18 @@ class _Pass:
         sent = await self._door.submit_slices(drafts, last_resort=True)
         submitted = sent[-1]
         filled = sum((one.outcome.order.filled_qty for one in sent if isinstance(one.outcome, Confirmed)), ZERO)
-        closed = filled >= size
+        closed, rest = filled >= size, abs(position.qty) - size
         if not closed and await self._look_again(look) is None:
             if not filled and (submitted.outcome is None or isinstance(submitted.outcome, Rejected)):
                 _note(self.result.gone, position, "its position was closed meanwhile")  # by somebody else: no alarm
                 return
-            closed = True
+            closed, rest = True, ZERO
         sentence = f"unprotectable position {'closed' if closed else 'NOT closed'}: {reason}; {submitted.sentence()}"
         if not closed:
             sentence += f", {text(filled)} of {text(size)} filled"
-        _note(self.result.closed if closed else self.result.naked, position, sentence)
+        if rest:
+            sentence += f"; the books do not have the other {text(rest)} of it, which is left as it is"
+        _note(self.result.closed if closed and not rest else self.result.naked, position, sentence)
         naked.alarm(self._db, position, sentence, submitted.intent.created_ms)
 
     async def cancel_left_behind(self, snapshot: Snapshot, whose: Owner) -> None:

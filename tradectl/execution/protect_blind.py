@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from tradectl import logs
 from tradectl.domain.instrument import Instrument
 from tradectl.domain.intent import exit_drafts, stop_drafts
 from tradectl.domain.ledger import OpenTrade
 from tradectl.domain.lifecycle import Managed
-from tradectl.domain.money import text
+from tradectl.domain.money import ZERO, text
 from tradectl.domain.order import Confirmed, Rejected, Unknown
 from tradectl.domain.position import Coverage, PositionFact, Protection, coverage
 from tradectl.domain.snapshot import Snapshot
@@ -26,20 +27,26 @@ from tradectl.execution.naked import UNLISTED
 from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.stop_level import already_passed, level_of, placeable
 from tradectl.execution.sweep import EmergencyDoor, Sent
+from tradectl.execution.whose import held_of, ours_of
 
 _log = logs.get("execution.protect_blind")
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """The books as they were last read: positions of ours, and open trades, by symbol."""
+    """The books as they were last read, by symbol: positions of ours, open trades, and entries in flight."""
 
     managed: Mapping[str, Managed] = field(default_factory=dict)
     trades: Mapping[str, OpenTrade] = field(default_factory=dict)
+    flying: Mapping[str, Decimal] = field(default_factory=dict)  # signed, what entries in flight may bring yet
 
     def ours(self, position: PositionFact) -> Managed | None:
-        found = self.managed.get(position.symbol)
-        return found if found is not None and found.side is position.side else None
+        symbol = position.symbol
+        return ours_of(position, self.managed.get(symbol), self.trades.get(symbol), self.flying.get(symbol, ZERO))
+
+    def held(self, position: PositionFact) -> Decimal:
+        """How much of it the books hold: no more than that is closed."""
+        return held_of(position, self.trades.get(position.symbol))
 
 
 async def protect_blind(
@@ -105,14 +112,14 @@ async def _cover(
     trade = books.trades.get(symbol)
     price = level_of(position, ours, trade, instrument, rules.stop_loss_pct, cover.loosest_price).price
     if already_passed(side, price, position.mark_price):
-        return await _close(door, position, ours, instrument, f"stop level {text(price)} already passed")
+        return await _close(door, position, books, instrument, f"stop level {text(price)} already passed")
     reason = "missing stop placed while the store could not be written"
     for draft in stop_drafts(symbol, side, qty, price, rules.trigger_by, instrument, reason):
         sent = await door.submit(draft)
         if not isinstance(sent.outcome, Confirmed):
             break
     if isinstance(sent.outcome, Rejected):
-        return await _close(door, position, ours, instrument, f"the venue refuses its stop ({sent.sentence})")
+        return await _close(door, position, books, instrument, f"the venue refuses its stop ({sent.sentence})")
     level = 30 if isinstance(sent.outcome, Confirmed) else 50
     _log.emit(
         Tag.SAFETY_STOP_PLACED,
@@ -130,12 +137,13 @@ def _left_naked(position: PositionFact, why: str) -> None:
 
 
 async def _close(
-    door: EmergencyDoor, position: PositionFact, ours: Managed | None, instrument: Instrument, reason: str
+    door: EmergencyDoor, position: PositionFact, books: Remembered, instrument: Instrument, reason: str
 ) -> Sent | None:
-    if ours is None:
+    size = books.held(position)
+    if books.ours(position) is None or not size:
         _left_naked(position, f"nothing of ours explains it; {reason}")
         return None
-    drafts = exit_drafts(position.symbol, position.side, abs(position.qty), instrument, f"unprotectable: {reason}")
+    drafts = exit_drafts(position.symbol, position.side, size, instrument, f"unprotectable: {reason}")
     for draft in drafts:
         sent = await door.submit(draft)
         if not isinstance(sent.outcome, Confirmed):
