@@ -297,6 +297,9 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
             db.identity.store_tag,
             config.venue.max_clock_skew_ms,
             unexplained=config.safety.protection.unexplained == "protect",
+            strikes=config.safety.protection.strikes,
+            grace_ms=config.safety.protection.grace_seconds * 1000,
+            close=config.safety.protection.on_unprotectable == "close",
         ),
         exits=ExitRules(
             store_tag=db.identity.store_tag,
@@ -314,6 +317,7 @@ def _settings(bot: Bot) -> dict[str, str]:
         "perps.stop_loss_pct": text(bot.protection.stop_loss_pct),
         "perps.trigger_by": bot.protection.trigger_by.value,
         "safety.protection.unexplained": "protect" if bot.protection.unexplained else "report",
+        "safety.protection.on_unprotectable": "close" if bot.protection.close else "halt",
         "strategy.sides": ",".join(sorted(side.value for side in bot.strategy.sides)),
     }
 

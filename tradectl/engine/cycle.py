@@ -78,7 +78,7 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
         decision.outcome in ("entered", "exit", "unknown", "not_filled") for decision in report.decisions
     ):
         snapshot, books = await _look_again(bot, report)
-        await protecting.protect_all(bot, snapshot, books.open_trades)
+        await protecting.protect_all(bot, snapshot, books.open_trades, counts=False)
 
     # 6. One transaction for what the cycle leaves behind, then its line.
     report.snapshot = snapshot

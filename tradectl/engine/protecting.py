@@ -11,10 +11,25 @@ from tradectl.engine.listing import Listed
 from tradectl.execution.protect import Protected, protect
 
 
-async def protect_all(bot: Bot, snapshot: Snapshot, trades: Mapping[str, OpenTrade]) -> Protected:
-    """One pass. Raises as `protect` does, an error of our own on one symbol only after the others have been seen to."""
+async def protect_all(
+    bot: Bot, snapshot: Snapshot, trades: Mapping[str, OpenTrade], *, counts: bool = True
+) -> Protected:
+    """One pass. counts: what it comes to is remembered, and may be an emergency; once a cycle, so that passes in a row
+    are apart.
+
+    Raises as `protect` does, an error of our own on one symbol only after the others have been seen to."""
     await learn(bot, snapshot)
-    return await protect(bot.db, bot.door, snapshot, trades, bot.instruments, bot.protection, bot.clock.now_ms())
+    return await protect(
+        bot.db,
+        bot.door,
+        snapshot,
+        trades,
+        bot.instruments,
+        bot.protection,
+        bot.clock.now_ms(),
+        strikes=bot.memory.strikes if counts else None,
+        wall_ms=bot.clock.wall_ms(),
+    )
 
 
 async def learn(bot: Bot, snapshot: Snapshot) -> None:

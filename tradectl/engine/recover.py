@@ -30,6 +30,7 @@ def restore(bot: Bot) -> None:
     What was recorded beside the store while it could not be written is taken into it first (promise 1).
     """
     import_emergency(bot)
+    bot.memory.strikes.started_ms = bot.clock.now_ms()
     with bot.db.read() as conn:
         counters = risk.load(conn)
         active = latches.active(conn)

@@ -2,8 +2,8 @@
 
 Entries have stopped with the store. What the venue's own orders leave uncovered gets its stop, recorded in the
 emergency journal before it leaves and imported when the store can be written again. A level that was already passed,
-or a stop that the venue refuses, closes a position of ours reduce-only, as `protect` would; one that nobody can explain
-is no more closed than with a store (promise 6).
+or a stop that the venue keeps refusing, closes a position of ours reduce-only, as `protect` would; one that nobody can
+explain is no more closed than with a store (promise 6).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tradectl.execution.naked import UNLISTED
 from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.stop_level import already_passed, level_of, placeable
 from tradectl.execution.sweep import EmergencyDoor, Sent
+from tradectl.execution.unprotectable import Strikes, borne
 from tradectl.execution.whose import held_of, ours_of
 
 _log = logs.get("execution.protect_blind")
@@ -56,9 +57,12 @@ async def protect_blind(
     rules: ProtectionRules,
     books: Remembered,
     waiting: Mapping[str, int],
+    strikes: Strikes | None = None,
 ) -> dict[str, int]:
     """One pass. `waiting`: symbol → when a request of unknown outcome for it expires (venue clock): until then nothing
-    more is sent for it. Returns the new `waiting`.
+    more is sent for it. `strikes`: what earlier passes came to; without it no refusal closes a position.
+
+    Returns the new `waiting`.
     """
     unknown: dict[str, int] = {}
     for symbol, legs in snapshot.several_legs().items():
@@ -68,6 +72,8 @@ async def protect_blind(
         symbol = position.symbol
         cover = coverage(position, snapshot.orders)
         if cover.protection is Protection.COVERED:
+            if strikes is not None:
+                strikes.forget(position)
             continue
         if snapshot.at_ms <= waiting.get(symbol, -1):
             unknown[symbol] = waiting[symbol]
@@ -76,7 +82,7 @@ async def protect_blind(
             if (instrument := instruments.get(symbol)) is None:
                 _left_naked(position, UNLISTED)
                 continue
-            sent = await _cover(door, position, cover, instrument, rules, books)
+            sent = await _cover(door, position, cover, instrument, rules, books, strikes, snapshot.at_ms)
         except StoreUnwritable as error:
             sentence = f"{symbol} is {cover.protection.value} and not even the emergency journal can be written"
             _log.emit(Tag.SAFETY_NAKED_POSITION, f"{sentence}: {error.what}", level=50, symbol=symbol)
@@ -99,6 +105,8 @@ async def _cover(
     instrument: Instrument,
     rules: ProtectionRules,
     books: Remembered,
+    strikes: Strikes | None,
+    now_ms: int,
 ) -> Sent | None:
     """None: nothing was sent, and the log says why."""
     symbol, side, ours = position.symbol, position.side, books.ours(position)
@@ -112,14 +120,17 @@ async def _cover(
     trade = books.trades.get(symbol)
     price = level_of(position, ours, trade, instrument, rules.stop_loss_pct, cover.loosest_price).price
     if already_passed(side, price, position.mark_price):
-        return await _close(door, position, books, instrument, f"stop level {text(price)} already passed")
+        return await _close(door, position, books, instrument, rules, f"stop level {text(price)} already passed")
     reason = "missing stop placed while the store could not be written"
     for draft in stop_drafts(symbol, side, qty, price, rules.trigger_by, instrument, reason):
         sent = await door.submit(draft)
         if not isinstance(sent.outcome, Confirmed):
             break
     if isinstance(sent.outcome, Rejected):
-        return await _close(door, position, books, instrument, f"the venue refuses its stop ({sent.sentence})")
+        if why := borne(strikes, rules, position, sent.outcome, now_ms):
+            _left_naked(position, f"the venue refuses its stop ({sent.sentence}); it is tried again, {why}")
+            return sent
+        return await _close(door, position, books, instrument, rules, f"the venue refuses its stop ({sent.sentence})")
     level = 30 if isinstance(sent.outcome, Confirmed) else 50
     _log.emit(
         Tag.SAFETY_STOP_PLACED,
@@ -137,9 +148,17 @@ def _left_naked(position: PositionFact, why: str) -> None:
 
 
 async def _close(
-    door: EmergencyDoor, position: PositionFact, books: Remembered, instrument: Instrument, reason: str
+    door: EmergencyDoor,
+    position: PositionFact,
+    books: Remembered,
+    instrument: Instrument,
+    rules: ProtectionRules,
+    reason: str,
 ) -> Sent | None:
     size = books.held(position)
+    if not rules.close:
+        _left_naked(position, f"not closed, as configured: {reason}")
+        return None
     if books.ours(position) is None or not size:
         _left_naked(position, f"nothing of ours explains it; {reason}")
         return None
