@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from bot_kit import CALM, FLAT, SOL, UP, WALL_MS, rig
+from bot_kit import CALM, FLAT, SOL, UP, WALL_MS, refuse, rig
 
 from tradectl.domain.intent import IntentState, Purpose, exit_draft
 from tradectl.domain.position import Side
@@ -13,6 +13,7 @@ from tradectl.execution.ingest import ingest
 from tradectl.execution.protect import protect
 from tradectl.execution.resolve import adopt_doubt, resolve
 from tradectl.execution.submit import Door
+from tradectl.execution.unprotectable import Strikes
 from tradectl.sim.embedded import open_existing
 from tradectl.sim.faults import DropRequest, Refuse
 from tradectl.sim.ops import CancelOrder, PlaceOrder, SetServerTime
@@ -75,15 +76,16 @@ def test_a_close_that_did_not_happen_is_not_called_closed(tmp_path):
     with rig(tmp_path, [UP, CALM, CALM]) as desk:
         desk.cycle()
         strip(desk, SOL)
-        refuse = Refuse("engine_busy", "try later")
-        desk.plan.before_faults["place"] = [refuse] * 3  # two strikes, then the close
+        refuse(desk, "no", "st", "ex")
         (position,) = desk.snapshot().positions
-        done = desk.run(
-            protect(
-                desk.db, desk.bot.door, desk.snapshot(), desk.read(ledger.open_trades), dict(desk.bot.instruments),
-                desk.bot.protection, desk.bot.clock.now_ms(),
-            )
-        )  # fmt: skip
+        strikes = Strikes()
+        for _ in range(2):  # two strikes, then the close
+            done = desk.run(
+                protect(
+                    desk.db, desk.bot.door, desk.snapshot(), desk.read(ledger.open_trades), desk.bot.instruments,
+                    desk.bot.protection, desk.bot.clock.now_ms(), strikes=strikes,
+                )
+            )  # fmt: skip
         assert done.closed == {} and "NOT closed" in done.naked[SOL] and done.changed
         assert desk.snapshot().position(SOL) == position
         texts = [alert.text for alert in desk.read(outbox.pending, 100)]

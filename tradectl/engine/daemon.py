@@ -265,7 +265,7 @@ async def _protect_blind(bot: Bot) -> None:
         waiting |= {symbol: expires_ms + skew_ms for symbol, expires_ms in beside.items()}
         waiting |= memory.blind_waiting
         memory.blind_waiting = await protect_blind(
-            bot.emergency, snapshot, bot.instruments, bot.protection, memory.books, waiting
+            bot.emergency, snapshot, bot.instruments, bot.protection, memory.books, waiting, memory.strikes
         )
     except VenueUnreachable as error:
         _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"neither store nor venue can be reached: {error.what}", level=50)

@@ -71,6 +71,14 @@ def flights(conn: sqlite3.Connection) -> list[tuple[str, str, Decimal]]:
     return found
 
 
+def flying(conn: sqlite3.Connection) -> dict[str, Decimal]:
+    """{symbol: signed quantity} that entries in flight may bring yet."""
+    found: dict[str, Decimal] = {}
+    for symbol, _, qty in flights(conn):
+        found[symbol] = found.get(symbol, ZERO) + qty
+    return found
+
+
 def recorded(conn: sqlite3.Connection, intent: Intent, sized: Sized | None) -> None:
     """What a recorded intent does to its symbol's position. Raises ToolError on an entry beside another position."""
     now = of(conn, intent.symbol)
