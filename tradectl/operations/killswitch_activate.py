@@ -106,7 +106,8 @@ class _Run:
             await self._sweep(desk, own)
             if self.flatten:
                 await self._flatten(desk, own)
-            self.check = check(await desk.venue.snapshot())
+            self.books.seen = await desk.venue.snapshot()
+            self.check = check(self.books.seen)
         finally:
             await desk.venue.close()
 

@@ -141,7 +141,7 @@ async def _verified(
     left: list[str] = []
     after, ended, how = None, None, ""
     try:
-        after = await desk.venue.snapshot()
+        after = books.seen = await desk.venue.snapshot()
         if _open(after, order) is None:
             ended = await desk.venue.order(order.symbol, order.order_id)
             how = orders_find.how_it_ended(books, ended) if ended is not None else "it is no longer open"

@@ -12,6 +12,7 @@ from tradectl.domain.order import OrderFact
 from tradectl.domain.position import PositionFact, Protection, coverage, covers, protective_stops
 from tradectl.errors import VenueUnreachable
 from tradectl.execution.stop_level import Arrangement, arrange
+from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import Desk
 
 
@@ -57,9 +58,9 @@ class Standing:
     gone: bool = False
 
 
-async def standing(desk: Desk, symbol: str, level: Decimal) -> Standing:
+async def standing(books: Books, desk: Desk, symbol: str, level: Decimal) -> Standing:
     """Raises VenueUnreachable, also where it cannot be told whether the position is gone."""
-    snapshot = await desk.venue.snapshot()
+    snapshot = books.seen = await desk.venue.snapshot()
     position = snapshot.position(symbol)
     if position is None and (why := snapshot.unproven(symbol)):
         raise VenueUnreachable("whether it is covered cannot be told", why=why, hint="try again")

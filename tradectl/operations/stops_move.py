@@ -208,7 +208,7 @@ async def apply(
         books.trouble, books.writable = own.store_trouble, False
     seen = None
     try:
-        seen = await standing(desk, planned.symbol, planned.price)
+        seen = await standing(books, desk, planned.symbol, planned.price)
         if seen.gone:
             left.append("its position is gone: nothing is left to cover")
     except VenueUnreachable as error:
