@@ -49,6 +49,8 @@ def activate(
         for result in results:
             if not inv.json:
                 print(result.line(), file=inv.stdout if result.how == "latch" else inv.stderr, flush=True)
+    if any(result.interrupted for result in results):
+        raise KeyboardInterrupt
     import asyncio
 
     from tradectl.cli import render

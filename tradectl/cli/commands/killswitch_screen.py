@@ -66,6 +66,8 @@ def activation(screen: Screen, done: Activation) -> None:
             "bad" if closed.problem else "good",
         )
     _verified(screen, done)
+    if doubt := done.fence.doubt():
+        screen.text(doubt, "bad")
     if done.recorded.where != "store":
         where = done.recorded.where or "nowhere"
         screen.text(f"recorded in: {where} ({done.recorded.trouble}); it is imported by the next clear", "warn")
@@ -146,6 +148,7 @@ def activation_body(done: Activation) -> dict[str, object]:
         "at_ms": fence.at_ms,
         "reason": fence.reason,
         "why_not": fence.why,
+        "doubt": fence.doubt(),
         "drained": done.drained,
         "swept": done.swept,
         "closed": done.closed,
