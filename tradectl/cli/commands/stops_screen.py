@@ -56,7 +56,7 @@ def _position(line: PositionLine) -> tuple[object, ...]:
         price(line.mark_price),
         price(line.liquidation_price) if line.liquidation_price is not None else None,
         Cell("all" if covered else f"{text(line.covered_qty)} of {text(line.qty)}", "good" if covered else "bad"),
-        Cell(span(line.naked_ms), "bad") if line.naked_ms is not None else None,
+        None if covered else Cell(span(line.naked_ms) if line.naked_ms is not None else "unknown", "bad"),
     )
 
 
