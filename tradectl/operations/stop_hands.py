@@ -93,12 +93,12 @@ def newest_stop(books: Books, symbol: str) -> int:
         return 0
 
 
-async def covered(desk: Desk, symbol: str) -> tuple[bool, Decimal | None]:
+async def covered(books: Books, desk: Desk, symbol: str) -> tuple[bool, Decimal | None]:
     """By a fresh read: (whether its stops cover all of it, or it is gone; the nearest stop).
 
     Raises VenueUnreachable.
     """
-    snapshot = await desk.venue.snapshot()
+    snapshot = books.seen = await desk.venue.snapshot()
     position = snapshot.position(symbol)
     if position is None and (why := snapshot.unproven(symbol)):
         raise VenueUnreachable("whether it is covered cannot be told", why=why, hint="try again")
