@@ -21,7 +21,8 @@ import asyncio, json, sys
 from pathlib import Path
 from tradectl.domain.order import OrderRequest, OrderType
 from tradectl.sim import embedded
-from tradectl.sim.faults import CONDITIONAL, Distort, DropRequest, LoseAnswer, Refuse
+from tradectl.sim.faults import CONDITIONAL, Distort
+from tradectl.sim.faults import DropRequest, LoseAnswer, Refuse
 
 rules = json.loads(sys.argv.pop(1))
 seen = [0] * len(rules)
