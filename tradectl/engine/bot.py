@@ -44,6 +44,7 @@ class Memory:
     findings: frozenset[tuple[str, str, str]] = frozenset()  # what was found then, so that each is said once
     skipped: dict[tuple[str, str], str] = field(default_factory=dict)  # (symbol, target) → why it was not placed
     last_ingest_ms: int | None = None
+    read_over_ms: int | None = None  # when the list of events was last read from behind the cursor
     recovered: bool = False
     recovery_reason: str = "start-up has not finished"
     said_ms: dict[tuple[str, str], int] = field(default_factory=dict)  # (symbol, gate) → when last said

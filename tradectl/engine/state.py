@@ -15,16 +15,15 @@ from tradectl.domain.risk_state import RiskState, first_state, observe_equity
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import Latch
 from tradectl.engine.bot import Bot
-from tradectl.execution.ingest import Ingested, ingest
+from tradectl.execution.ingest import Ingested, ingest, read_over
 from tradectl.execution.observe import compare_books
 from tradectl.execution.protect_blind import Remembered
 from tradectl.risk.context import AccountContext, Costs, Reserved, reserve
-from tradectl.store import cycles, halt, intents, latches, ledger, positions, risk, session
+from tradectl.store import cycles, halt, intents, invented, latches, ledger, positions, risk, session
 from tradectl.store.connection import Connection
 from tradectl.store.intents import EntryPlan
 
 CATCH_UP_TRIES = 3
-OVERLAP = 1_000  # account events
 FRESH_DAY_MS = 60_000  # a first look this soon after midnight still shows midnight's equity
 
 
@@ -61,13 +60,22 @@ async def take_in(bot: Bot, snapshot: Snapshot) -> tuple[Snapshot, Ingested]:
     memory = bot.memory
     due_ms = bot.config.engine.closed_trades_seconds * 1000
     merged = Ingested(memory.cursor)
+    over = _read_over_due(bot, snapshot)
     for attempt in range(CATCH_UP_TRIES):
         last = memory.last_ingest_ms
-        if snapshot.event_seq <= memory.settled_seq and last is not None and snapshot.at_ms - last < due_ms:
+        if (
+            not over
+            and snapshot.event_seq <= memory.settled_seq
+            and last is not None
+            and snapshot.at_ms - last < due_ms
+        ):
             break
-        # The last try reads over: a fill that came late into the list stands before the cursor.
-        after = memory.cursor if attempt + 1 < CATCH_UP_TRIES else max(memory.cursor - OVERLAP, 0)
+        # A fill that came late into the list stands before the cursor: now and then, and with the last try.
+        over = over or attempt + 1 == CATCH_UP_TRIES
+        after = read_over(memory.cursor) if over else memory.cursor
         taken = await ingest(bot.db, bot.venue, bot.venue.currency, after)
+        if over:
+            memory.read_over_ms, over = snapshot.at_ms, False
         memory.last_ingest_ms = snapshot.at_ms
         memory.cursor = max(memory.cursor, taken.cursor)
         merged = joined(merged, taken)
@@ -81,6 +89,17 @@ async def take_in(bot: Bot, snapshot: Snapshot) -> tuple[Snapshot, Ingested]:
             snapshot = await bot.venue.snapshot()
     memory.differing = _differing(bot, snapshot) if memory.settled_seq < snapshot.event_seq else {}
     return snapshot, merged
+
+
+def _read_over_due(bot: Bot, snapshot: Snapshot) -> bool:
+    """Whether to look behind the cursor again: something may have come late into the list, and a while has passed."""
+    last = bot.memory.read_over_ms
+    if last is not None and 0 <= snapshot.at_ms - last < bot.config.engine.reconcile_seconds * 1000:
+        return False
+    if bot.memory.differing:
+        return True
+    with bot.db.read() as conn:
+        return invented.waiting(conn)
 
 
 def _differing(bot: Bot, snapshot: Snapshot) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ from tradectl.store.database import Database
 
 _log = logs.get("execution.ingest")
 PAGE = 200
+OVERLAP = 1_000  # account events: how far behind the cursor a fill may enter the venue's list
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,11 @@ async def fetch_events(venue: Venue, after_seq: int) -> list[AccountEvent]:
         if len(page) < PAGE:
             return events
         after_seq = page[-1].seq
+
+
+def read_over(cursor: int) -> int:
+    """From where to read so that what came late into the list, behind the cursor, is met too; the rest is known."""
+    return max(cursor - OVERLAP, 0)
 
 
 async def ingest(db: Database, venue: Venue, currency: str, after_seq: int | None = None) -> Ingested:

@@ -20,7 +20,7 @@ from tradectl.domain.system_state import Latch, LatchName
 from tradectl.domain.tags import Tag
 from tradectl.errors import VenueUnreachable
 from tradectl.execution.booking import Booking
-from tradectl.execution.ingest import ingest
+from tradectl.execution.ingest import ingest, read_over
 from tradectl.execution.naked import UNLISTED
 from tradectl.execution.protect import ProtectionRules, protect
 from tradectl.execution.reconcile import Plan
@@ -72,7 +72,9 @@ class Reconciler:
         naked: list[Action] = []
         for action in plan.actions:
             if action.kind is _K.BOOK:
-                taken = await ingest(self._db, self._venue, self._venue.currency)
+                with self._db.read() as conn:
+                    after = read_over(ledger.cursor(conn))
+                taken = await ingest(self._db, self._venue, self._venue.currency, after)
                 done.append(Done(action, f"{len(taken.fills)} fills booked"))
             elif action.kind in (_K.STAND_IN, _K.ADJUST):
                 done.append(await self._invent(action))

@@ -6,20 +6,21 @@ moment, and neither are its fills.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tradectl.domain.fill import AccountEvent, Fill
 from tradectl.domain.finding import FindingKind
 from tradectl.domain.intent import ClientId
-from tradectl.domain.ledger import OpenTrade, book_fill, without
+from tradectl.domain.ledger import OpenTrade, book_fill
 from tradectl.domain.money import ZERO
 from tradectl.domain.order import OrderFact
 from tradectl.domain.ports import Venue
 from tradectl.domain.position import Side
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import LatchName
-from tradectl.execution.ingest import fetch_events
+from tradectl.execution import making_way
+from tradectl.execution.ingest import fetch_events, read_over
 from tradectl.execution.reconcile import Plan, plan
 from tradectl.execution.reconcile_sides import Flight, Local
 from tradectl.store import intents, latches, ledger, positions, seen_orders
@@ -53,7 +54,7 @@ async def read_sides(
     if first is None or not first.settled:
         with db.read() as conn:
             cursor = ledger.cursor(conn)
-        events = [event for event in await fetch_events(venue, cursor) if event.seq <= picture.event_seq]
+        events = [event for event in await fetch_events(venue, read_over(cursor)) if event.seq <= picture.event_seq]
     with db.read() as conn:
         return Sides(picture, local_side(conn, db.identity.store_tag, picture.orders, events, sides))
 
@@ -121,23 +122,20 @@ def local_side(
 def _after(
     conn: Connection, trades: dict[str, OpenTrade], events: list[AccountEvent]
 ) -> tuple[dict[str, OpenTrade], dict[str, int]]:
-    """The open trades once these events are booked, and how many fills of each symbol that takes."""
+    """The open trades once these events are booked, in quantity, and how many fills of each symbol that takes."""
     after = dict(trades)
     count: dict[str, int] = {}
-    replaced: dict[str, Decimal] = {}
+    taken: dict[str, Decimal] = {}
     for event in events:
         if not isinstance(event, Fill) or ledger.knows(conn, event.execution_id):
             continue
         count[event.symbol] = count.get(event.symbol, 0) + 1
-        trade = after.get(event.symbol)
-        if trade is not None and event.side is trade.side.opening:
-            stand_in = ledger.stand_in(conn, trade.number, event.client_id)
-            if stand_in is not None:
-                done = replaced.get(stand_in[0], ZERO)
-                share = min(stand_in[1] - done, event.qty)
-                replaced[stand_in[0]] = done + share
-                trade = without(trade, share, stand_in[2])
-        booked = book_fill(trade, event, 0)
+        brought_in, left = making_way.shares(conn, event, taken)
+        for share in brought_in:
+            taken[share.of.execution_id] = taken.get(share.of.execution_id, ZERO) + share.qty
+        if not left:
+            continue
+        booked = book_fill(after.get(event.symbol), replace(event, qty=left), 0)
         if booked.open is None:
             after.pop(event.symbol, None)
             continue
