@@ -56,7 +56,7 @@ def test_the_next_slice_does_not_open_again_what_was_closed_meanwhile(tmp_path: 
 
         desk.bot.door._keep_apart = between  # type: ignore[method-assign]
         decision = desk.run(acting.enter(desk.bot, in_two(desk)))
-        assert waits[0] == 2 and decision.code == "over" and "is closed" in decision.sentence
+        assert waits[0] == 2 and decision.code == "entry_over" and "is closed" in decision.sentence
         assert held(desk) == {} and entries(desk) == ["confirmed"]
 
 
@@ -77,7 +77,7 @@ def test_one_that_filled_opens_nothing_more_and_another_signal_does(tmp_path: Pa
         assert desk.run(desk.bot.door.submit(first)).confirmed
         desk.run(ingest(desk.db, desk.bot.venue, "USDT"))
         close_elsewhere(desk, SOL)
-        with pytest.raises(EntryRefused, match="this very entry"):
+        with pytest.raises(EntryRefused, match="is closed"):
             desk.run(desk.bot.door.submit(second))
         signal = replace(whole.admitted.signal, candle_open_ms=whole.admitted.signal.candle_open_ms + 300_000)
         another = replace(whole, admitted=replace(whole.admitted, signal=signal))

@@ -115,7 +115,7 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
         realised = ledger.realised_since(conn, day_start_ms(snapshot.at_ms)) if _new_day(stored, snapshot) else ZERO
         trades = ledger.open_trades(conn)
         managed = positions.alive(conn)
-        bot.memory.books = Remembered(managed, trades)
+        bot.memory.books = Remembered(managed, trades, positions.flying(conn))
         running = session.current(conn)
         assert running is not None, "a session is started before the first cycle"
         return Books(

@@ -1,7 +1,8 @@
 """Whether the door may record a draft now: asked inside the transaction that records it (promises 2 and 9).
 
 Protection and what an operator asked for are possible in every state; entries need everything, and one symbol holds
-one position: a second entry beside it is refused here too, whatever the gates have thought (promise 8).
+one position: a second entry beside it is refused here too, whatever the gates have thought (promise 8), and so is a
+slice of an entry whose position was closed, or is being closed, between two slices.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tradectl.store.connection import Connection
 
 EXIT_IN_DOUBT = "exit_in_doubt"
 OCCUPIED = "occupied"
-OVER = "over"
+OVER = "entry_over"
 RACED = "raced"
 _ALWAYS = (Purpose.STOP, Purpose.CANCEL, Purpose.AMEND, Purpose.CLOSE)
 
@@ -78,11 +79,18 @@ def _admit_entry(
 def _one_position(conn: Connection, draft: IntentDraft) -> None:
     """A symbol that holds a position takes no entry but another slice of the very entry that opened it."""
     assert draft.sized is not None, "an entry is drafted from a Sized and nothing else"
+    key = positions.entry_key(draft.sized)
+    if positions.entry_over(conn, draft.symbol, key):
+        raise EntryRefused(
+            f"the position that this entry opened on {draft.symbol} is closed, or an exit of it is on its way",
+            code=OVER,
+            where=draft.symbol,
+            why="somebody or its stop has closed it between two of its orders",
+            hint="the next signal decides anew",
+        )
     held = positions.of(conn, draft.symbol)
     trade = ledger.open_trade(conn, draft.symbol)
-    key = positions.entry_key(draft.sized)
     if held is None and trade is None:
-        _not_over(conn, draft.symbol, key)
         return
     same = held is not None and held.entry_key == key
     if held is not None and same and held.state is not PositionState.CLOSING:
@@ -95,21 +103,6 @@ def _one_position(conn: Connection, draft: IntentDraft) -> None:
         where=draft.symbol,
         why="one symbol holds one position; nothing is added to it by another signal",
     )
-
-
-def _not_over(conn: Connection, symbol: str, key: str) -> None:
-    """What an entry opened and somebody, or its stop, has closed since is not opened again by its next slice.
-
-    One that came to nothing, and of which nothing can come any more, may be tried again.
-    """
-    number = positions.entered_before(conn, symbol, key)
-    if number is not None:
-        raise EntryRefused(
-            f"position {number} of {symbol} came from this very entry, and is closed",
-            code=OVER,
-            where=symbol,
-            why="an entry is not opened again by its later slices; another signal may open another position",
-        )
 
 
 def _no_exit_in_doubt(conn: Connection, symbol: str) -> None:

@@ -21,6 +21,7 @@ from tradectl.domain.tags import Tag
 from tradectl.errors import VenueUnreachable
 from tradectl.execution.booking import Booking
 from tradectl.execution.ingest import ingest, read_over
+from tradectl.execution.naked import UNLISTED
 from tradectl.execution.protect import ProtectionRules, protect
 from tradectl.execution.reconcile import Plan
 from tradectl.execution.reconcile_sides import Action, ActionKind
@@ -159,7 +160,9 @@ class Reconciler:
                 stop = coverage(position, picture.orders).loosest_price
             if stop is None and adopted and position is not None:
                 # Its entry says nothing to us: the stop is measured from where the market is now.
-                instrument = self._instruments[action.scope]
+                instrument = self._instruments.get(action.scope)
+                if instrument is None:
+                    return Done(action, UNLISTED, failed=True)
                 stop = stop_price(instrument, trade.side, position.mark_price, self._rules.stop_loss_pct)
             positions.take_over(
                 conn,
@@ -226,7 +229,7 @@ class Reconciler:
         with self._db.read() as conn:
             trades = ledger.open_trades(conn)
         now_ms = self._clock.now_ms()
-        result = await protect(self._db, self._door, picture, trades, dict(self._instruments), self._rules, now_ms)
+        result = await protect(self._db, self._door, picture, trades, self._instruments, self._rules, now_ms)
         done = []
         for action in wanted:
             symbol = action.scope

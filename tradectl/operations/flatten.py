@@ -223,7 +223,7 @@ async def _close(
 async def _look_again(books: Books, desk: Desk, planned: FlattenPlan) -> tuple[list[str], tuple[OrderFact, ...]]:
     """(what is still open of what was meant, orders that could add exposure) by a fresh, complete read."""
     try:
-        snapshot = await desk.venue.snapshot()
+        snapshot = books.seen = await desk.venue.snapshot()
     except VenueUnreachable as error:
         see = position_exit.see_command(books.path)
         return [f"the venue could not be read at the end: {error.what}; {see}"], planned.adding

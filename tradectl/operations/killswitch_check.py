@@ -97,5 +97,10 @@ def describe(order: OrderFact) -> str:
     return f"{order.symbol} {order.side.value} {order.type.value.replace('_', ' ')} {size}{at}"
 
 
+def ways_out(symbol: str, store: str) -> tuple[str, str]:
+    """The commands for a position that its stops do not cover: cover it first of all, or close it."""
+    return f"tradectl stops place-missing --apply --symbol {symbol} --state {store}", close_command(symbol, store)
+
+
 def close_command(symbol: str, store: str) -> str:
     return f"tradectl positions close {symbol} --reason TEXT --state {store}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tradectl.domain.intent import Intent, Purpose
+from tradectl.domain.snapshot import Snapshot
 from tradectl.errors import Busy, StoreBusy, StoreDamaged, StoreRefused, StoreUnwritable, VenueUnreachable
 from tradectl.execution.drain import Windows
 from tradectl.execution.submit import Door
@@ -33,6 +34,7 @@ class Books:
     trouble: str = ""
     damaged: bool = False  # the store cannot be read at all, and trying again will not help
     writable: bool = True  # False from the first failed write on: each further try would wait for the lock again
+    seen: Snapshot | None = None  # the account as this command last read it, for `state show` (act_record.save)
 
     @classmethod
     def open(cls, path: Path) -> Books:

@@ -18,7 +18,7 @@ from tradectl.execution.sweep import Sent, cancelled
 from tradectl.operations import act_record, orders_find
 from tradectl.operations.act_record import Recorded
 from tradectl.operations.cancel_meaning import Cover, cover_without, meaning
-from tradectl.operations.killswitch_check import Held, check, close_command, describe
+from tradectl.operations.killswitch_check import Held, check, close_command, describe, ways_out
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.killswitch_venue import hands as operator_hands
 from tradectl.operations.opening import Desk, wall_ms
@@ -141,7 +141,7 @@ async def _verified(
     left: list[str] = []
     after, ended, how = None, None, ""
     try:
-        after = await desk.venue.snapshot()
+        after = books.seen = await desk.venue.snapshot()
         if _open(after, order) is None:
             ended = await desk.venue.order(order.symbol, order.order_id)
             how = orders_find.how_it_ended(books, ended) if ended is not None else "it is no longer open"
@@ -206,7 +206,7 @@ def _next(planned: CancelPlan, result: str, how: str, held: Held | None) -> list
         rows.append("look again:")
         rows.append(f"tradectl orders list --state {store}")
     if held is not None and not held.covered:
-        rows.append(close_command(held.symbol, str(store)))
+        rows += ways_out(held.symbol, str(store))
     return rows
 
 

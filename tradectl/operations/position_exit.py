@@ -6,6 +6,7 @@ Reduce-only market orders and nothing else. Works in every system state, and whe
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -221,6 +222,8 @@ async def _record(
     except (Busy, StoreRefused) as error:
         books.trouble, books.writable = error.what, False
         return IN_EMERGENCY, [f"{_LATER}: {error.what}"], ()
+    with suppress(VenueUnreachable):  # only the picture for `state show`, which says how old it is
+        books.seen = await desk.venue.snapshot()
     line = closed.plan.line
     body: dict[str, object] = {
         "reason": reason,

@@ -232,7 +232,7 @@ class _Pass:
             held=abs(position.qty),
         )
         done = await place_stops(self._hands, self._books, drafts, newest)
-        is_covered, _ = await covered(self._desk, one.symbol)
+        is_covered, _ = await covered(self._books, self._desk, one.symbol)
         return Placed(one, "; ".join(done.said), is_covered, done.recorded_in), done.raced
 
     async def _close(

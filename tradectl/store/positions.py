@@ -71,6 +71,14 @@ def flights(conn: sqlite3.Connection) -> list[tuple[str, str, Decimal]]:
     return found
 
 
+def flying(conn: sqlite3.Connection) -> dict[str, Decimal]:
+    """{symbol: signed quantity} that entries in flight may bring yet."""
+    found: dict[str, Decimal] = {}
+    for symbol, _, qty in flights(conn):
+        found[symbol] = found.get(symbol, ZERO) + qty
+    return found
+
+
 def recorded(conn: sqlite3.Connection, intent: Intent, sized: Sized | None) -> None:
     """What a recorded intent does to its symbol's position. Raises ToolError on an entry beside another position."""
     now = of(conn, intent.symbol)
@@ -216,25 +224,22 @@ def _begin(conn: sqlite3.Connection, intent: Intent, sized: Sized) -> None:
     _say(conn, intent.symbol, number, None, state, sentence, intent.created_ms)
 
 
+def entry_over(conn: sqlite3.Connection, symbol: str, key: str) -> bool:
+    """Whether what this entry had opened is closed, or an exit of it has been sent: no slice of it follows that."""
+    row = conn.execute(
+        "SELECT 1 FROM positions p WHERE p.symbol = ? AND p.entry_key = ? AND CASE p.state"
+        " WHEN 'closed' THEN p.trade_number IS NOT NULL"
+        " ELSE EXISTS (SELECT 1 FROM intents i WHERE i.symbol = p.symbol AND i.number > p.first_intent"
+        " AND i.purpose IN ('exit', 'close') AND i.state NOT IN ('rejected', 'not_placed')) END LIMIT 1",
+        (symbol, key),
+    ).fetchone()
+    return row is not None
+
+
 def entry_key(sized: Sized) -> str:
     """Which signal an entry acts upon: every slice of one entry has the same."""
     signal = sized.admitted.signal
     return f"{signal.strategy}:{signal.side.value}:{signal.candle_open_ms}"
-
-
-def entered_before(conn: sqlite3.Connection, symbol: str, key: str) -> int | None:
-    """The newest closed position of this entry of which something has filled, or may yet; None: nothing came of it."""
-    rows = conn.execute(
-        "SELECT number, trade_number, first_intent, (SELECT min(later.first_intent) FROM positions later WHERE"
-        " later.symbol = positions.symbol AND later.number > positions.number) FROM positions"
-        " WHERE symbol = ? AND entry_key = ? AND state = 'closed' ORDER BY number DESC",
-        (symbol, key),
-    ).fetchall()
-    for number, trade, first, following in rows:
-        orders = _orders(conn, symbol, ("entry",), since=first or 0, before=following)
-        if trade is not None or any(order.may_fill or order.filled for order in orders):
-            return int(number)
-    return None
 
 
 class _Order(NamedTuple):
@@ -245,20 +250,13 @@ class _Order(NamedTuple):
 
 
 def _orders(
-    conn: sqlite3.Connection,
-    symbol: str,
-    purposes: tuple[str, ...],
-    *,
-    since: int = 0,
-    before: int | None = None,
-    opened_ms: int = 0,
+    conn: sqlite3.Connection, symbol: str, purposes: tuple[str, ...], *, since: int = 0, opened_ms: int = 0
 ) -> list[_Order]:
     marks = ", ".join("?" * len(purposes))
     rows = conn.execute(
         f"SELECT client_id, state, ended, filled FROM intents WHERE symbol = ? AND purpose IN ({marks})"
-        " AND number >= ? AND number < coalesce(?, number + 1) AND created_ms >= ?"
-        " AND state NOT IN ('rejected', 'not_placed')",
-        (symbol, *purposes, since, before, opened_ms),
+        " AND number >= ? AND created_ms >= ? AND state NOT IN ('rejected', 'not_placed')",
+        (symbol, *purposes, since, opened_ms),
     ).fetchall()
     return [_order(conn, *row) for row in rows]
 

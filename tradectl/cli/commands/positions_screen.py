@@ -8,7 +8,7 @@ from tradectl.cli.figures import counted, money, price
 from tradectl.cli.render import Cell, Screen
 from tradectl.domain.money import amount, percent, text
 from tradectl.domain.position import Protection
-from tradectl.operations.killswitch_check import close_command
+from tradectl.operations.killswitch_check import ways_out
 from tradectl.operations.position_exit import Closed, ClosePlan
 from tradectl.operations.positions_list import PositionLine, Positions
 from tradectl.operations.times import span, when
@@ -53,7 +53,9 @@ def listing(screen: Screen, found: Positions) -> None:
             screen.text(f"{line.symbol}: {line.stops_why}", "bad")
     for line in found.unprotected:
         said = "is NAKED" if not line.covered_qty else f"has stops on {text(line.covered_qty)} of {text(line.qty)} only"
-        screen.text(f"{line.symbol} {said}; get out with: {close_command(line.symbol, found.store)}", "bad")
+        screen.text(f"{line.symbol} {said}; cover it, or get out:", "bad")
+        for command in ways_out(line.symbol, found.store):
+            screen.command(command)
 
 
 def _row(line: PositionLine) -> tuple[object, ...]:
@@ -70,7 +72,7 @@ def _row(line: PositionLine) -> tuple[object, ...]:
         Cell(_covers(line), "good" if covered else "bad"),
         percent(line.stop_distance) if line.stop_distance is not None else None,
         amount(line.stop_money) if line.stop_money is not None else None,
-        Cell(span(line.naked_ms), "bad") if line.naked_ms is not None else None,
+        None if covered else Cell(span(line.naked_ms) if line.naked_ms is not None else "unknown", "bad"),
     )
 
 

@@ -56,7 +56,7 @@ def _position(line: PositionLine) -> tuple[object, ...]:
         price(line.mark_price),
         price(line.liquidation_price) if line.liquidation_price is not None else None,
         Cell("all" if covered else f"{text(line.covered_qty)} of {text(line.qty)}", "good" if covered else "bad"),
-        Cell(span(line.naked_ms), "bad") if line.naked_ms is not None else None,
+        None if covered else Cell(span(line.naked_ms) if line.naked_ms is not None else "unknown", "bad"),
     )
 
 
@@ -223,7 +223,8 @@ def move_plan(screen: Screen, planned: MovePlan) -> None:
         ("if it fires", _money_line(planned)),
         ("plan", _steps(planned)),
     ]
-    facts += [("note", Cell(f"{describe(order)} is not ours: it stays", "warn")) for order in planned.others]
+    whose = f"cannot be told from ours ({planned.untold})" if planned.untold else "is not ours"
+    facts += [("note", Cell(f"{describe(order)} {whose}: it stays", "warn")) for order in planned.others]
     if planned.trailing:
         facts.append(("note", Cell("the bot trails this stop: it may tighten it further by itself", "warn")))
     if not planned.managed:
@@ -247,17 +248,21 @@ def _steps(planned: MovePlan) -> str:
 
 def moved(screen: Screen, done: Moved | MovePlan) -> None:
     if isinstance(done, MovePlan):
-        screen.text(f"the stop of {done.symbol} stands at {price(done.price)} already: nothing was sent", "good")
+        whose = f" ({', '.join(order.order_id for order in done.others)} is not ours)" if done.others else ""
+        screen.text(f"the stop of {done.symbol} stands at {price(done.price)} already{whose}: nothing was sent", "good")
         return
     planned = done.plan
     for sentence in done.placed:
         screen.text(sentence)
     for one in done.cancelled:
         screen.text(f"{one.result}: {one.order.order_id} ({one.why})")
-    at = price(done.stop_price) if done.stop_price is not None else "-"
-    if done.stands and done.covered:
+    if done.seen is None:
+        screen.text(f"NOT VERIFIED: {planned.symbol} could not be read again", "bad")
+    elif done.stands and done.covered:
+        at = price(done.seen.stop_price or planned.price)
         screen.text(f"MOVED: {planned.symbol} is covered by its stop at {at}, read again at the venue", "good")
-    else:
+    elif not done.seen.gone:
+        at = price(done.seen.stop_price) if done.seen.stop_price is not None else "-"
         screen.text(f"NOT MOVED: {planned.symbol}, stop now at {at}, {'covered' if done.covered else 'NOT covered'}",
                     "bad")  # fmt: skip
     if done.overridden:
@@ -284,7 +289,7 @@ def moved_body(done: Moved | MovePlan) -> dict[str, object]:
         "cancelled": () if isinstance(done, MovePlan) else done.cancelled,
         "stands": nothing or (isinstance(done, Moved) and done.stands),
         "covered": nothing or (isinstance(done, Moved) and done.covered),
-        "stop_price": planned.price if isinstance(done, MovePlan) else done.stop_price,
+        "stop_price": planned.price if isinstance(done, MovePlan) else done.seen and done.seen.stop_price,
         "overridden": isinstance(done, Moved) and done.overridden,
         "left": () if isinstance(done, MovePlan) else done.left,
         "recorded_in": "" if isinstance(done, MovePlan) else done.recorded.where,
