@@ -184,8 +184,13 @@ async def apply(
     left, adding = await _look_again(books, desk, planned)
     recorded = _record(books, planned, exits, left, reason=reason, actor=actor)
     if not recorded.where:
-        left.append(f"what was done is recorded nowhere: {recorded.trouble}")
+        left.append(f"{'what was done' if _sent(exits) else 'this command'} is recorded nowhere: {recorded.trouble}")
     return Flattened(planned, tuple(exits), tuple(left), adding, trading_state(books), recorded)
+
+
+def _sent(exits: Sequence[Exit]) -> bool:
+    """Whether any order has left."""
+    return any(one.outcome is not None for each in exits if each.closed for one in each.closed.reduced.sent)
 
 
 def nothing_done(books: Books, planned: FlattenPlan) -> Flattened:

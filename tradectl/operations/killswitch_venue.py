@@ -16,8 +16,9 @@ from tradectl.errors import Busy, StoreBusy, StoreDamaged, StoreRefused, StoreUn
 from tradectl.execution.drain import Windows
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor, Hands
+from tradectl.operations import bot_life
 from tradectl.operations.opening import SIM, Desk, StoreRef, exchange_file, open_store
-from tradectl.store import emergency, intents, lease, pointers
+from tradectl.store import cycles, emergency, intents, lease, pointers
 from tradectl.store.database import Database
 from tradectl.store.identity import Identity
 
@@ -112,6 +113,17 @@ class Books:
         except (Busy, StoreRefused):
             return True
         return row is not None and lease.holder_alive(row, wall_ms)
+
+    def bot_runs(self, wall_ms: int) -> bool | None:
+        """Whether a bot completes its cycles, as `state show` judges it; None where the store does not tell."""
+        if self.db is None:
+            return None
+        try:
+            with self.db.read() as conn:
+                life = bot_life.judge(lease.current(conn), cycles.progress(conn), wall_ms)
+        except (Busy, StoreRefused):
+            return None
+        return life.status is bot_life.Life.RUNNING
 
     def windows(self) -> Windows:
         """The bot's own receive window and skew bound, and no less than the longest window its entries had lately.

@@ -189,10 +189,16 @@ def _doubt_line(intent: Intent) -> DoubtLine:
 def _overrides(acts: list[journal.Entry], now_ms: int) -> tuple[OverrideLine, ...]:
     """Resets that went against a cause that still held stay visible (promise 9)."""
     return tuple(
-        OverrideLine(act.at_ms, act.actor, act.subject, str(act.body.get("reason", "")))
+        OverrideLine(act.at_ms, act.actor, _overridden(act), str(act.body.get("reason", "")))
         for act in acts
         if act.body.get("override") is True and now_ms - act.at_ms <= OVERRIDES_SHOWN_MS
     )
+
+
+def _overridden(act: journal.Entry) -> str:
+    """The command, and which order or symbol it was about."""
+    about = str(act.body.get("order_id") or "")
+    return " ".join(part for part in (act.subject, about, act.symbol) if part)
 
 
 def _warnings(

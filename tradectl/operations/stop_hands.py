@@ -12,6 +12,7 @@ from tradectl.domain.order import Confirmed, Rejected
 from tradectl.domain.position import Protection, coverage
 from tradectl.errors import Busy, StoreRefused, VenueUnreachable
 from tradectl.execution.sweep import Hands, Sent
+from tradectl.operations import by_hand
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import Desk
 from tradectl.store import emergency_orders, intents
@@ -58,6 +59,7 @@ async def place_stops(own: Hands, books: Books, drafts: Sequence[IntentDraft], n
         said.append(f"stop of {text(draft.qty or ZERO)} at {level}: {last.sentence}")
         where = last.recorded_in or where
         if not isinstance(last.outcome, Confirmed):
+            said += [by_hand.stop(one) for one in drafts[at:]] if by_hand.nowhere(last) else []
             return PlacedStops(tuple(said), tuple(drafts[at:]), last, where)
         newest = max(newest, newest_stop(books, draft.symbol))
     return PlacedStops(tuple(said), (), last, where)

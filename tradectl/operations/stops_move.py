@@ -218,6 +218,7 @@ async def apply(
         "before": text(planned.before) if planned.before is not None else None,
         "after": text(planned.price),
         "loosened": planned.loosens,
+        "override": planned.loosens and override,
         "placed": list(placed.said),
         "left": left,
     }

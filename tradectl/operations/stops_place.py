@@ -76,6 +76,7 @@ class StopPlan:
     unlisted: tuple[str, ...] = ()  # not covered, and the venue does not list the contract: no stop can be placed
     absent: tuple[str, ...] = ()  # what the books hold and the venue does not list, a sentence each
     trouble: str = ""  # why the books could not be read; then stops are measured from the mark
+    guessed: str = ""  # said where the distance is a default, because the bot's own cannot be read
 
     @property
     def exit_code(self) -> ExitCode:
@@ -96,6 +97,7 @@ class Placed:
     covered: bool
     recorded_in: str = ""
     skipped: bool = False  # on an operator's word
+    closed: bool = False  # the same: there is nothing left to cover
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,8 @@ async def plan(books: Books, desk: Desk, rules: StopRules, symbol: str = "") -> 
             )
         )
     absent = () if only else snapshot.absences
-    return StopPlan(books.path, tuple(missing), tuple(guarded), tuple(unlisted), absent, trouble)
+    guessed = rules.source_note(books.trouble or trouble) if missing else ""
+    return StopPlan(books.path, tuple(missing), tuple(guarded), tuple(unlisted), absent, trouble, guessed)
 
 
 async def apply(
@@ -246,7 +249,7 @@ class _Pass:
         )
         net = amount(done.net, planned.currency)
         said = f"closed at the market, net {net}" if done.done else f"not closed: {done.reduced.problem}"
-        return Placed(one, "; ".join([said, *done.left]), done.done, done.recorded_in)
+        return Placed(one, "; ".join([said, *done.left]), done.done, done.recorded_in, closed=done.done)
 
 
 def _tighter(position: PositionFact, instrument: Instrument, stop_loss_pct: Decimal) -> Decimal:

@@ -119,7 +119,8 @@ def ending(screen: Screen, done: Flattened) -> None:
         else:
             screen.text(f"FLAT: the venue shows nothing open{where} any more", "good")
         if done.recorded.where != "store":
-            screen.text(f"recorded in: {done.recorded.where or 'nowhere'} ({done.recorded.trouble})", "warn")
+            where = f"recorded in: {done.recorded.where}" if done.recorded.where else "nothing could be recorded"
+            screen.text(f"{where} ({done.recorded.trouble})", "warn")
     if done.adding:
         rest = "rests" if len(done.adding) == 1 else "rest"
         screen.text(f"{counted(len(done.adding), 'order')} still {rest} and could open again: {_listed(done)}", "warn")

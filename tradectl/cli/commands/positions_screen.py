@@ -121,7 +121,8 @@ def closed(screen: Screen, done: Closed) -> None:
     for one in done.cancelled:
         screen.text(f"{one.result}: {one.order.order_id} ({one.why})")
     if done.recorded_in != "store":
-        screen.text(f"recorded in the {done.recorded_in}", "warn")
+        where = f"recorded in the {done.recorded_in}" if done.recorded_in else "nothing is recorded"
+        screen.text(where if done.recorded_in or done.reduced.sent else "nothing was sent", "warn")
     for sentence in done.left:
         screen.text(f"left to do: {sentence}", "bad")
     for sentence in done.notes:

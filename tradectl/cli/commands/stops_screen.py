@@ -98,6 +98,8 @@ def body(found: Stops) -> dict[str, object]:
 def plan(screen: Screen, planned: StopPlan, choice: OnBreached) -> None:
     if planned.trouble:
         screen.text(f"the store could not be read: {planned.trouble}; stops are measured from the mark", "warn")
+    if planned.guessed:
+        screen.text(planned.guessed, "warn")
     screen.table(
         _PLAN,
         [
@@ -130,12 +132,13 @@ def plan(screen: Screen, planned: StopPlan, choice: OnBreached) -> None:
 
 
 def question(planned: StopPlan, choice: OnBreached) -> str:
+    """'' where nothing would be placed or closed."""
     breached = len(planned.undecided)
     placed = len(planned.missing) - breached + (breached if choice is OnBreached.TIGHTEN else 0)
     parts = [f"Place {counted(placed, 'missing stop')}"] if placed else []
     if breached and choice is OnBreached.CLOSE:
         parts.append(f"close {counted(breached, 'position')} at the market")
-    return f"{' and '.join(parts) or 'Go on'} now?".capitalize()
+    return f"{' and '.join(parts)} now?".capitalize() if parts else ""
 
 
 def placed(screen: Screen, done: PlacedAll | StopPlan, choice: OnBreached) -> None:
@@ -147,11 +150,15 @@ def placed(screen: Screen, done: PlacedAll | StopPlan, choice: OnBreached) -> No
             _result(screen, one)
         covered = sum(one.covered for one in done.placed)
         whole = covered == len(done.placed)
-        word = "COVERED" if whole else "NOT COVERED"
-        screen.text(
-            f"{word}: {covered} of {counted(len(done.placed), 'position')} covered now, read again at the venue",
-            "good" if whole else "bad",
-        )
+        closed = sum(one.closed for one in done.placed)
+        if closed:
+            screen.text(f"CLOSED: {counted(closed, 'position')}, read again at the venue", "good")
+        if rest := len(done.placed) - closed:
+            word = "COVERED" if whole else "NOT COVERED"
+            screen.text(
+                f"{word}: {covered - closed} of {counted(rest, 'position')} covered now, read again at the venue",
+                "good" if whole else "bad",
+            )
         for sentence in done.notes:
             screen.text(sentence, "warn")
     uncovered = {one.stop.symbol for one in done.placed if not one.covered} if isinstance(done, PlacedAll) else set()
@@ -198,10 +205,12 @@ def placed_body(done: PlacedAll | StopPlan) -> dict[str, object]:
         "unlisted": planned.unlisted,
         "absent": planned.absent,
         "store_trouble": planned.trouble,
+        "guessed": planned.guessed,
         "placed": [
             {
                 "symbol": one.stop.symbol,
                 "covered": one.covered,
+                "closed": one.closed,
                 "skipped": one.skipped,
                 "sentence": one.sentence,
                 "recorded_in": one.recorded_in,
