@@ -16,7 +16,7 @@ from tradectl.domain.position import Protection, Side, coverage
 from tradectl.execution.protect import protect
 from tradectl.execution.submit import TOO_MANY_STOPS
 from tradectl.sim import views
-from tradectl.sim.faults import Call, Refuse
+from tradectl.sim.faults import Call, DropRequest, Refuse
 from tradectl.store import ledger, positions
 
 LISTED = {SOL: {"tick_size": "0.01", "qty_step": "0.1", "min_qty": "0.1", "max_market_qty": "10"}}
@@ -65,3 +65,20 @@ def test_a_stop_larger_than_the_largest_order_is_moved_whole(
         assert {order.trigger_price for order in stops} == {D("98.5")}
         assert sum((order.qty for order in stops), Decimal()) == D(qty), "and no more than that"
         assert Purpose.EXIT not in [one.purpose for one in desk.intents()]
+
+
+def test_an_enlargement_of_unknown_outcome_is_waited_for_and_closes_nothing(tmp_path: Path) -> None:
+    """What is known to be refused is the stop beside it; the amendment may have arrived."""
+    with rig(tmp_path, [FLAT] * 10, {"sim.instruments": LISTED}) as desk:
+        assert desk.run(desk.bot.door.submit(desk.entry("6", "98"))).confirmed
+        desk.cycle()
+        (attached,) = [order for order in desk.snapshot().orders if order.protective]
+        draft = stop_draft(SOL, Side.LONG, D(4), D(98), TriggerBy.LAST, "by hand")
+        assert desk.run(desk.bot.door.submit(draft)).confirmed
+        desk.run(desk.bot.door.submit(cancel_draft(SOL, attached.side, attached.order_id, "by hand")))
+        desk.plan.before_faults["place"] = [Refuse(TOO_MANY_STOPS, "no room")] * 100
+        desk.plan.before_faults["amend"] = [DropRequest()]
+        go(desk, "10")
+        assert Purpose.EXIT not in [one.purpose for one in desk.intents()]
+        assert [one.state.value for one in desk.intents() if one.purpose is Purpose.AMEND] == ["unknown"]
+        assert desk.snapshot().positions

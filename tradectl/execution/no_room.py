@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from tradectl import logs
-from tradectl.domain.intent import IntentDraft, amend_draft
+from tradectl.domain.intent import Intent, IntentDraft, amend_draft
 from tradectl.domain.money import ZERO, text
 from tradectl.domain.order import OrderFact
 from tradectl.domain.tags import Tag
@@ -42,8 +43,15 @@ async def move(door: Door, drafts: Sequence[IntentDraft], orders: Sequence[Order
     return moved
 
 
-async def enlarge(door: Door, orders: Iterable[OrderFact], missing: Decimal, most: Decimal) -> Decimal | None:
-    """One of these stops takes what is missing too. Its level; None: none of them could."""
+class Enlarged(NamedTuple):
+    """level: of the stop that takes what is missing too; None: none could. awaited: it may have, and is asked about."""
+
+    level: Decimal | None
+    awaited: Intent | None = None
+
+
+async def enlarge(door: Door, orders: Iterable[OrderFact], missing: Decimal, most: Decimal) -> Enlarged:
+    """One of these stops takes what is missing too. An outcome that is not known ends it (promise 3)."""
     for order in orders:
         if order.close_position or order.qty + missing > most:
             continue
@@ -51,7 +59,10 @@ async def enlarge(door: Door, orders: Iterable[OrderFact], missing: Decimal, mos
         why = f"enlarged by {text(missing)}: the venue takes no more stops"
         qty = order.qty + missing
         change = amend_draft(order.order_id, order.symbol, order.side, order.trigger_price, qty, why)
-        if (await door.submit(change)).confirmed:
+        sent = await door.submit(change)
+        if sent.confirmed:
             _log.emit(Tag.SAFETY_STOP_PLACED, why, symbol=order.symbol, order=order.order_id)
-            return order.trigger_price
-    return None
+            return Enlarged(order.trigger_price)
+        if sent.intent.state.in_doubt:
+            return Enlarged(None, sent.intent)
+    return Enlarged(None)

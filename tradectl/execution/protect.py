@@ -309,14 +309,16 @@ class _Pass:
             naked.repeat(self._db, now.position, f"{symbol}: {sentence}", self._now_ms)
 
     async def _enlarge(self, look: Look, missing: Decimal, refused: Submitted) -> bool:
-        """Where the venue takes no more stops, one of ours that stands takes what is missing too."""
+        """Where the venue takes no more stops, one of ours takes what is missing too. True: it does, or may."""
         if not isinstance(refused.outcome, Rejected) or refused.outcome.code != TOO_MANY_STOPS:
             return False
         symbol, mine = look.position.symbol, [order for order in look.stops if self._is_our_stop(order)]
-        level = await enlarge(self._door, mine, missing, self._instruments[symbol].max_market_qty)
+        level, awaited = await enlarge(self._door, mine, missing, self._instruments[symbol].max_market_qty)
         if level is not None:
             note(self.result.placed, look.position, text(level))
-        return level is not None
+        if awaited is not None:
+            self._wait(awaited)
+        return level is not None or awaited is not None
 
     async def _place(self, drafts: Sequence[IntentDraft]) -> Submitted:
         """The stops, each one refused tried once more as a new intent: one late request ends no position."""

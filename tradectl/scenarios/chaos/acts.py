@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from tradectl.domain.order import OrderSide, OrderType
-from tradectl.domain.position import PositionFact, coverage
+from tradectl.domain.position import coverage
 from tradectl.errors import ExitCode, TradectlError
 from tradectl.operations import (
     flatten,
@@ -254,7 +254,7 @@ class Acts:
             fenced = fence.by_halt_file(path, by=NAME, reason="drill", why=f"the disk is {machine.disk}")
         else:
             fenced = fence.fence(path, by=NAME, reason="drill", wait_ms=0)
-        done = await killswitch_activate.apply(fenced, flatten=flatten, ask_flatten=lambda held: _yes(held), actor=NAME)
+        done = await killswitch_activate.apply(fenced, flatten=flatten, ask_flatten=bool, actor=NAME)
         return done.exit_code
 
     async def _killswitch_flatten(self, one: Happening, machine: Machine) -> ExitCode:
@@ -395,7 +395,3 @@ class Acts:
 
     def _fates(self, name: str) -> RandomFates:
         return RandomFates(self.world.dice(f"fates:{name}"), self.weather)
-
-
-def _yes(held: tuple[PositionFact, ...]) -> bool:
-    return bool(held)
