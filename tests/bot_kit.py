@@ -262,7 +262,7 @@ def _behind(plan: Plan, assembled: Assembled, config: Config) -> Bot:
     inner = SimVenue(embedded.host, embedded.clock, feed=embedded.feed, faults=plan)
     pace = Pace(config.perps.max_requests_per_second, config.perps.max_requests_per_minute, bot.clock)
     backoff = [float(pause) for pause in config.execution.read_backoff_seconds]
-    venue = Evident(PacedVenue(inner, pace, bot.clock, backoff), StoreEvidence(bot.db))
+    venue = Evident(PacedVenue(inner, pace, bot.clock, backoff), StoreEvidence(bot.db), booked_next=True)
     emergency = EmergencyDoor(
         str(bot.db.path), venue, bot.clock, actor="bot", store_tag=bot.db.identity.store_tag,
         recv_window_ms=config.venue.recv_window_ms,
