@@ -8,6 +8,8 @@ not recognised here, any `--help` and the shell's completion included, goes to t
 import os
 import sys
 
+INTERRUPTED = 130  # as a shell says it
+
 
 def asks_for_fence(args: list[str]) -> bool:
     """Whether these arguments can be a `killswitch activate`; the fence itself reads them exactly."""
@@ -17,16 +19,32 @@ def asks_for_fence(args: list[str]) -> bool:
 def main() -> None:
     """Runs the command line and exits with its code."""
     args = sys.argv[1:]
-    if asks_for_fence(args) and "_TRADECTL_COMPLETE" not in os.environ:
-        from tradectl.store import fence
+    fencing = asks_for_fence(args) and "_TRADECTL_COMPLETE" not in os.environ
+    try:
+        if fencing:
+            _fence(args)
+            fencing = False
+        from tradectl.cli.main import run
 
-        try:
-            fence.fast_path(args)  # the command finds the report in fence.REPORT
-        except Exception as error:  # the slow path fences too: a fault here must not keep the operator from it
-            print(f"the fast fence failed ({error!r}); going on with the slow one", file=sys.stderr)
-    from tradectl.cli.main import run
+        code = run(args)
+    except KeyboardInterrupt:
+        print("NOT FENCED: interrupted" if fencing else "interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    sys.exit(code)
 
-    sys.exit(run(args))
+
+def _fence(args: list[str]) -> None:
+    """The fast path. Ctrl-C on its way ends the command, after the fence."""
+    from tradectl.store import fence
+
+    try:
+        report = fence.fast_path(args)  # the command finds the report in fence.REPORT
+    except Exception as error:  # the slow path fences too: a fault here must not keep the operator from it
+        print(f"the fast fence failed ({error!r}); going on with the slow one", file=sys.stderr)
+        return
+    if report is not None and report.interrupted:
+        print("interrupted: nothing was swept; again, it is safe: tradectl killswitch activate", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -161,7 +161,7 @@ def test_an_operator_fences_and_gets_out(tmp_path: Path, name: str) -> None:
         acts = {row.body.get("action") for row in at.desk.read(lambda conn: journal.page(conn, kind="emergency"))}
         assert {"cancel", "close"} <= acts
         assert at.attempt() and at.entries() == 1, "the halt file stands whatever becomes of the store"
-        code, said = at.tradectl("killswitch", "clear", "--approver", "bea", "--reason", "space again")
+        code, said = at.tradectl("killswitch", "clear", "--approver", "bea", "--reason", "space again", "--yes")
         assert code == 0, said
         for _ in range(2):
             assert at.attempt()

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from desk import Account
 from page_kit import VENUE_MS, create, hold_lease, one_cycle, refusal, tradectl, wall_ms
 
 from tradectl.domain.system_state import Latch, LatchName
@@ -176,3 +177,12 @@ def test_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
     ran = tradectl("--state", db.path, "events", "--kind", "gossip")
     assert ran.code == 3
     assert "operator" in ran.err
+
+
+def test_a_cancel_says_which_order_it_ends_and_not_how_it_would_trade(acct: Account) -> None:
+    acct.long(bracket=False)
+    stop = acct.stop()
+    ran = acct.tradectl("orders", "cancel", stop.order_id, "--override", "--reason", "x", "--yes")
+    assert ran.code == 0, ran.all
+    row = next(line for line in acct.tradectl("events", "--kind", "intent").out.splitlines() if "cancel" in line)
+    assert f"cancels={stop.order_id}" in row and "side=" not in row and "type=" not in row

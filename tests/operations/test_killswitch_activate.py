@@ -85,7 +85,7 @@ def test_a_naked_position_is_listed_with_the_command_that_ends_it(acct: Account)
     assert "NOT VERIFIED" in ran.out
     assert "BTCUSDT long 0.01 is NAKED" in ran.out
     assert f"tradectl positions close BTCUSDT --reason TEXT --state {acct.store}" in ran.out
-    assert "place-missing" not in ran.out
+    assert f"tradectl stops place-missing --apply --symbol BTCUSDT --state {acct.store}" in ran.out
 
 
 def test_a_stop_for_less_than_the_position_is_not_verified(acct: Account) -> None:
@@ -147,7 +147,7 @@ def test_locked_store_gets_a_halt_file_and_is_swept_through_the_emergency_journa
         assert steps == ["recorded", "confirmed"] * 5 + ["summary"]
     finally:
         let_go(holder)
-    cleared = acct.tradectl("killswitch", "clear", "--approver", "bea", "--reason", "over")
+    cleared = acct.tradectl("killswitch", "clear", "--approver", "bea", "--reason", "over", "--yes")
     assert cleared.code == 0, cleared.all
     with acct.db() as db, db.read() as conn:
         imported = journal.page(conn, limit=1000, kind="emergency")
@@ -282,7 +282,7 @@ def test_status_and_clear_tell_of_a_damaged_emergency_journal(acct: Account) -> 
     spoil(acct)
     status = acct.tradectl("killswitch", "status")
     assert status.code == 1 and "1 record waits" in status.out and "record place 1" in status.out
-    cleared = acct.tradectl("killswitch", "clear", "--approver", "bea", "--reason", "x")
+    cleared = acct.tradectl("killswitch", "clear", "--approver", "bea", "--reason", "x", "--yes")
     assert cleared.code == 0 and "record place 1" in cleared.out, cleared.all
     assert emergency.look(acct.store).troubles == ()
 
@@ -290,10 +290,10 @@ def test_status_and_clear_tell_of_a_damaged_emergency_journal(acct: Account) -> 
 def test_clearing_is_refused_while_the_emergency_journal_cannot_be_read_at_all(acct: Account) -> None:
     acct.tradectl("killswitch", "activate")
     emergency.path_of(acct.store).mkdir()
-    words = ("killswitch", "clear", "--approver", "bea", "--reason", "x")
+    words = ("killswitch", "clear", "--approver", "bea", "--reason", "x", "--yes")
     cleared = acct.tradectl(*words)
     assert cleared.code == 2 and "cannot be read: Is a directory" in cleared.err
-    assert acct.tradectl(*words, "--override", "--yes").code == 0
+    assert acct.tradectl(*words, "--override").code == 0
 
 
 @pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])

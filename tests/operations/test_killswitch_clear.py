@@ -7,7 +7,7 @@ from desk import Account, hold_lock, let_go
 from tradectl.domain.system_state import Latch, LatchName
 from tradectl.store import halt, journal, latches
 
-CLEAR = ("killswitch", "clear", "--approver", "bea", "--reason", "all well")
+CLEAR = ("killswitch", "clear", "--approver", "bea", "--reason", "all well", "--yes")
 
 
 def test_status_says_since_when_by_whom_why_and_what_was_done(acct: Account) -> None:

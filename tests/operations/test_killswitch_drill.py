@@ -67,3 +67,9 @@ def test_a_step_that_fails_fails_the_drill(tmp_path: Path) -> None:
     ran = tradectl("killswitch", "drill", home=tmp_path, PYTHONPATH=f"{site}:{ROOT}")
     assert ran.code == 2, ran.all
     assert "FAILED swept by id" in ran.out and "DRILL FAILED" in ran.out
+
+
+def test_a_variable_that_names_a_store_for_the_other_commands_is_none_of_its_business(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("[perps]\nstopLossPct = 'much'\n")
+    ran = tradectl("--config", "bad.toml", "killswitch", "drill", home=tmp_path, TRADECTL_STATE=str(tmp_path / "x.db"))
+    assert ran.code == 78, "it came as far as its configuration"

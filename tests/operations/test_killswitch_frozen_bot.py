@@ -15,7 +15,7 @@ from desk import Account
 from tradectl.domain.intent import IntentState
 from tradectl.store import halt, intents
 
-CLEAR = ("killswitch", "clear", "--approver", "bea", "--reason", "looked at it")
+CLEAR = ("killswitch", "clear", "--approver", "bea", "--reason", "looked at it", "--yes")
 
 
 class Frozen:

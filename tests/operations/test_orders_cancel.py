@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
 import faulty
 import page_kit
 import pytest
-from desk import LAST, Account, hold_lock, let_go, tick, tradectl
+from desk import LAST, ROOT, Account, hold_lock, let_go, tick, tradectl
 from faulty import Rule
 
 from tradectl.domain.intent import IntentState, cancel_draft, exit_draft, stop_draft
@@ -101,7 +104,7 @@ def test_an_override_is_recorded_shown_and_stays_visible(acct: Account) -> None:
     assert "OVERRIDDEN, on the record" in ran.out and "BTCUSDT long 0.01 is NAKED" in ran.out
     assert last_act(acct).body["before"] == {"order": "open", "covered": "0.01 of 0.01"}
     assert last_act(acct).body["after"] == {"order": "canceled", "covered": "0 of 0.01"}
-    assert "orders cancel by ann" in acct.tradectl("state", "show").out
+    assert f"orders cancel {stop.order_id} BTCUSDT by ann" in acct.tradectl("state", "show").out
 
 
 def test_a_stop_without_a_position_needs_no_override(acct: Account) -> None:
@@ -307,3 +310,45 @@ def test_json_has_one_schema_and_the_plan_is_not_in_its_way(acct: Account) -> No
     assert ran.json["recorded_in"] == "store" and ran.json["order"]["whose"] == "foreign"
     refused = acct.tradectl(*cancel(acct, acct.resting().order_id), "--json")
     assert refused.code == 2 and refused.json["error"]["type"] == "Refused"
+
+
+def test_an_override_needs_a_reason(acct: Account) -> None:
+    acct.long(bracket=False)
+    stop = acct.stop()
+    ran = acct.tradectl("orders", "cancel", stop.order_id, "--override", "--yes")
+    assert ran.code == 3 and "takes a reason" in ran.err and stop.order_id in acct.orders()
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_that_a_bot_puts_it_back_is_said_only_where_one_runs(acct: Account, runs: bool) -> None:
+    acct.entered()
+    stop = next(one for one in acct.orders().values() if one.protective)
+    with acct.db() as db:
+        page_kit.hold_lease(db, at_wall_ms=page_kit.wall_ms() - (0 if runs else 90_000))
+    ran = acct.tradectl(*cancel(acct, stop.order_id))
+    again, nobody = "places a missing stop again", "no bot is running that would put it back"
+    assert (again in ran.out, nobody in ran.out) == (runs, not runs)
+
+
+def test_a_cancel_whose_window_had_passed_cancelled_nothing(acct: Account) -> None:
+    """The disk was slow: by the time that the intent was durable, the request had expired."""
+    acct.long(bracket=False)
+    stop = acct.stop()
+    program = (
+        "from tradectl.store import intents; real = intents.record\n"
+        "def late(conn, draft, **more):\n"
+        "    early = {name: more[name] - 60_000 for name in ('created_ms', 'expires_ms')}\n"
+        "    return real(conn, draft, **{**more, **early})\n"
+        "intents.record = late\n"
+        "from tradectl.__main__ import main; main()\n"
+    )
+    args = ("orders", "cancel", stop.order_id, "--override", "--reason", "x", "--yes", "--state", str(acct.store))
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(acct.folder / "xdg")}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *args], capture_output=True, text=True, timeout=60, env=env, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "its window had passed" in done.stdout and "nothing was cancelled: repeat the command" in done.stdout
+    assert f"tradectl orders cancel {stop.order_id} --override --reason TEXT --state {acct.store}" in done.stdout
+    assert "OVERRIDDEN" not in done.stdout and last_act(acct).body["override"] is False
+    assert stop.order_id in acct.orders()

@@ -219,3 +219,14 @@ def test_quantity_that_no_fill_explains_needs_a_person_and_adopt_sets_the_books(
     done = acct.tradectl(*APPLY, "--adopt", "btc", "--reason", "edited by hand")
     assert done.code == 0, done.all
     assert lots(acct) == {"BTCUSDT": D("0.010")}
+
+
+def test_the_command_that_is_printed_does_what_was_shown(acct: Account, tmp_path: Path) -> None:
+    acct.long(qty="0.010", bracket=False)
+    shown = acct.tradectl("reconcile", "--adopt", "btc").out.splitlines()
+    assert f"  tradectl reconcile --adopt BTCUSDT --apply --reason TEXT --state {acct.store}" in shown
+    file = tmp_path / "plan.json"
+    kept = acct.tradectl("reconcile", "--adopt", "btc", "--save", str(file)).out.splitlines()
+    command = f"  tradectl reconcile --plan {file} --apply --reason TEXT --state {acct.store}"
+    assert command in kept
+    assert command in acct.tradectl("reconcile", "--plan", str(file)).out.splitlines()

@@ -59,3 +59,11 @@ def test_a_damaged_store_yields_no_backup(tmp_path: Path) -> None:
     ran = tradectl("--state", db.path, "state", "backup")
     assert ran.code == 2
     assert not list(tmp_path.glob("backups/*"))
+
+
+def test_a_target_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with create(tmp_path) as db:
+        one_cycle(db)
+    ran = tradectl("--state", db.path, "state", "backup", tmp_path / "bakcups" / "copy.db")
+    assert ran.code == 2 and "no such folder" in ran.err, ran.err
+    assert not (tmp_path / "bakcups").exists()

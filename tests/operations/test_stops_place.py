@@ -12,9 +12,10 @@ from desk import ROOT, Account, hold_lock, let_go, tick
 from faulty import Rule
 
 from tradectl.domain.intent import stop_draft
+from tradectl.domain.lifecycle import Origin
 from tradectl.domain.order import OrderFact, OrderSide, OrderType, TriggerBy
 from tradectl.domain.position import Protection, Side, coverage
-from tradectl.store import emergency, intents, journal
+from tradectl.store import emergency, intents, journal, positions
 
 D = Decimal
 LOOK = ("stops", "place-missing")
@@ -93,21 +94,22 @@ def test_of_ours_at_the_stored_level(acct: Account) -> None:
     assert "the stored stop" in ran.out
 
 
+def breached(acct: Account) -> None:
+    """A position whose stored stop lies above the market."""
+    acct.place("BTCUSDT", OrderSide.BUY, OrderType.MARKET, "0.010")
+    acct.stop(qty="0.004")
+    with acct.db() as db, db.transaction() as conn:
+        positions.take_over(
+            conn, "BTCUSDT", Side.LONG, Origin.ADOPTED, trade_number=None, entry_qty=D("0.010"),
+            stop_price=tick(acct.price() * D("1.05")), at_ms=acct.server_ms(),
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("choice", "code", "left"), [("", 2, True), ("skip", 1, True), ("tighten", 0, True), ("close", 0, False)]
 )
 def test_a_level_that_is_passed_is_the_operators_choice(acct: Account, choice: str, code: int, left: bool) -> None:
-    acct.place("BTCUSDT", OrderSide.BUY, OrderType.MARKET, "0.010")
-    acct.stop(qty="0.004")
-    with acct.db() as db, db.transaction() as conn:
-        from tradectl.domain.lifecycle import Origin
-        from tradectl.store import positions
-
-        above = tick(acct.price() * D("1.05"))
-        positions.take_over(
-            conn, "BTCUSDT", Side.LONG, Origin.ADOPTED, trade_number=None, entry_qty=D("0.010"), stop_price=above,
-            at_ms=acct.server_ms(),
-        )  # fmt: skip
+    breached(acct)
     ran = acct.tradectl(*PLACE, *(("--on-breached", choice) if choice else ()))
     assert ran.code == code, ran.all
     position = acct.snapshot().position("BTCUSDT")
@@ -144,6 +146,32 @@ def test_with_the_store_locked_it_goes_through_the_emergency_journal(acct: Accou
     assert "recorded in the emergency journal" in ran.out
     kinds = [record["body"].get("step") for record in emergency.look(acct.store).records]
     assert kinds[:2] == ["recorded", "confirmed"]
+
+
+@pytest.mark.parametrize("begin", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+def test_run_twice_with_the_store_locked_and_a_list_that_lags_it_places_once(acct: Account, begin: str) -> None:
+    acct.long(bracket=False)
+    lagging = (Rule("snapshot", "lag"),)
+    holder = hold_lock(acct.store, begin)
+    try:
+        ran = [faulty.tradectl(acct, *PLACE, rules=lagging) for _ in range(2)]
+    finally:
+        let_go(holder)
+    assert len(stops(acct)) == 1 and [one.code for one in ran] == [0, 0], ran[0].all + ran[1].all
+
+
+def test_one_in_doubt_is_waited_for_with_the_store_locked_too(acct: Account) -> None:
+    acct.long(bracket=False)
+    holder = hold_lock(acct.store)
+    try:
+        first = faulty.tradectl(acct, *PLACE, rules=(Rule("place", "drop", times=1),))
+        lost = emergency.look(acct.store).records[0]["body"]
+        assert first.code == 2 and stops(acct) == []
+        again = acct.tradectl(*PLACE)
+    finally:
+        let_go(holder)
+    (stop,) = stops(acct)
+    assert again.code == 0 and stop.created_ms > lost["expires_ms"]
 
 
 def test_the_kill_switch_does_not_keep_a_stop_out(acct: Account) -> None:
@@ -219,3 +247,25 @@ def test_the_rules_are_the_named_configurations(acct: Account) -> None:
     mark = acct.snapshot().positions[0].mark_price
     assert stop.trigger_by is TriggerBy.MARK
     assert stop.trigger_price is not None and abs(stop.trigger_price / mark - D("0.98")) < D("0.001")
+
+
+def test_beside_a_store_that_cannot_be_read_it_says_that_the_distance_is_a_default(acct: Account) -> None:
+    acct.long(bracket=False)
+    (acct.folder / "bot.toml").write_text("[perps]\nstopLossPct = 0.03\n")
+    holder = hold_lock(acct.store, "BEGIN EXCLUSIVE")
+    try:
+        guessed = acct.tradectl(*LOOK)
+        told = acct.tradectl(*LOOK, "--config", "bot.toml")
+    finally:
+        let_go(holder)
+    assert "1.00% is the built-in default" in guessed.out and "--config FILE gives the bot's own" in guessed.out
+    assert "built-in default" not in told.out
+
+
+def test_nothing_is_asked_where_nothing_would_be_done_and_a_close_is_said_to_be_one(acct: Account) -> None:
+    breached(acct)
+    ran = acct.tradectl("stops", "place-missing", "--apply", "--on-breached", "skip")
+    assert ran.code == 1 and "needs a confirmation" not in ran.err, ran.all
+    out = acct.tradectl(*PLACE, "--on-breached", "close")
+    assert out.code == 0 and "CLOSED: 1 position, read again at the venue" in out.out
+    assert "COVERED" not in out.out

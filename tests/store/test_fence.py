@@ -371,3 +371,25 @@ def test_a_name_that_is_no_text_is_written_as_text(monkeypatch: pytest.MonkeyPat
 def point(path: Path, account: str = "main", alive: bool = True) -> None:
     pid, started = (0, "") if alive else (os.getpid(), "1")  # a start tick that this process does not have
     pointers.write(account=account, venue="sim", environment="paper", path=str(path), pid=pid, started=started)
+
+
+@pytest.mark.parametrize("kind", ["text", "database"])
+def test_a_file_that_is_no_store_is_fenced_with_the_question_whether_it_is_the_right_one(
+    tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "notes.db"
+    if kind == "text":
+        path.write_text("bread, milk and a good night's sleep\n" * 40)
+    else:
+        conn = sqlite3.connect(path)
+        conn.execute("CREATE TABLE notes (id)")
+        conn.close()
+    pointers.write(account="main", venue="sim", environment="paper", path=str(tmp_path / "real.db"))
+    result = fence.fence(str(path), by="ann", reason="stop")
+    assert result.how == "halt_file" and halt.read(str(path)) is not None
+    first, second = result.line().splitlines()
+    assert first.startswith("FENCED BY HALT FILE")
+    assert second.startswith("NO BOT MAY BE FENCED BY THIS") and "is it your bot's?" in second
+    assert f"{tmp_path / 'real.db'} (runs)" in second
+    pointers.write(account="other", venue="sim", environment="paper", path=str(path))
+    assert "\n" not in result.line(), "a bot is known by it"

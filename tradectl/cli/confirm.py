@@ -48,7 +48,11 @@ def _ask(inv: Invocation, prompt: str) -> str:
     inv.stdout.flush()
     with _interruptible():
         print(prompt, end="", file=inv.stderr, flush=True)
-        return inv.stdin.readline().strip()
+        try:
+            return inv.stdin.readline().strip()
+        except KeyboardInterrupt:
+            print(file=inv.stderr)
+            raise KeyboardInterrupt("nothing was changed") from None
 
 
 @contextmanager

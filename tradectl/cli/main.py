@@ -120,8 +120,8 @@ def _guarded(given: Given) -> int:
     except TradectlError as error:
         _tell(given, type(error).__name__, error.lines(), error.exit_code, _fields(error))
         return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted", file=given.stderr)
+    except KeyboardInterrupt as stopped:
+        print(": ".join(("interrupted", *map(str, stopped.args))), file=given.stderr)
         return INTERRUPTED
     except typer.Abort:
         print("aborted: nothing was done", file=given.stderr)

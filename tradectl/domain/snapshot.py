@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
+from types import MappingProxyType
 
-from tradectl.domain.money import ZERO, divide
+from tradectl.domain.money import ZERO, divide, text
 from tradectl.domain.order import OrderFact
-from tradectl.domain.position import PositionFact
+from tradectl.domain.position import PositionFact, Side
 
+_NOTHING: Mapping[str, Decimal] = MappingProxyType({})
 _SLACK = Decimal("0.02")  # margins follow the mark on some venues, and their parts are read at different moments
 
 
@@ -47,6 +50,7 @@ class Snapshot:
     `event_seq` is the venue's last account event at the time of the read; fills up to it belong to this picture.
     `doubts`: what a list had to be completed or corrected by; such a picture is good for protection, not for entries.
     `flaw`:   why what this picture lacks may be there all the same; '' where its word for "nothing" can be taken.
+    `absent`: {symbol: signed quantity} that the books hold, which is not listed here and which no fill closes.
     """
 
     at_ms: int  # the venue's clock
@@ -56,6 +60,19 @@ class Snapshot:
     event_seq: int
     doubts: tuple[str, ...] = ()
     flaw: str = ""
+    absent: Mapping[str, Decimal] = field(default_factory=lambda: _NOTHING)
+
+    def unproven(self, symbol: str) -> str:
+        """Why it cannot be told from here that nothing is open in a symbol; '' when it can (promise 4)."""
+        return self.flaw or (self.absence(symbol) if symbol in self.absent else "")
+
+    def absence(self, symbol: str) -> str:
+        held = text(self.absent[symbol])
+        return f"the books hold {held} {symbol}, the venue lists nothing, and no fill closes it: tradectl reconcile"
+
+    @property
+    def absences(self) -> tuple[str, ...]:
+        return tuple(self.absence(symbol) for symbol in sorted(self.absent))
 
     def contradiction(self) -> str:
         """Why the parts of this picture cannot be of one account at one moment; '' when they can.
@@ -78,11 +95,20 @@ class Snapshot:
     def equity(self) -> Decimal:
         return self.account.equity
 
-    def position(self, symbol: str) -> PositionFact | None:
+    def position(self, symbol: str, side: Side | None = None) -> PositionFact | None:
+        """The first of that symbol, or its leg on `side`: an account in hedge mode has two."""
         for position in self.positions:
-            if position.symbol == symbol:
+            if position.symbol == symbol and (side is None or position.side is side):
                 return position
         return None
+
+    def several_legs(self) -> dict[str, tuple[PositionFact, ...]]:
+        """{symbol: its legs} of what is held on both sides at once."""
+        legs: dict[str, tuple[PositionFact, ...]] = {}
+        for position in self.positions:
+            if position.qty:
+                legs[position.symbol] = (*legs.get(position.symbol, ()), position)
+        return {symbol: each for symbol, each in legs.items() if len(each) > 1}
 
     def orders_of(self, symbol: str) -> tuple[OrderFact, ...]:
         return tuple(order for order in self.orders if order.symbol == symbol)

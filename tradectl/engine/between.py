@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from tradectl import logs
 from tradectl.domain.tags import Tag
-from tradectl.engine import guarding, state
+from tradectl.engine import guarding, protecting, state
 from tradectl.engine.bot import Bot
 from tradectl.errors import Busy, EntryRefused, StoreUnwritable
-from tradectl.execution.protect import protect
 
 _log = logs.get("engine.between")
 
@@ -17,9 +16,7 @@ async def look_after(bot: Bot) -> None:
     try:
         snapshot, _ = await state.take_in(bot, await bot.venue.snapshot())
         books = state.load_books(bot, snapshot)
-        protected = await protect(
-            bot.db, bot.door, snapshot, books.open_trades, dict(bot.instruments), bot.protection, bot.clock.now_ms()
-        )
+        protected = await protecting.protect_all(bot, snapshot, books.open_trades)
         if protected.changed:
             snapshot, _ = await state.take_in(bot, await bot.venue.snapshot())
             books = state.load_books(bot, snapshot)

@@ -159,8 +159,8 @@ def _degrading(bot: Bot, found: Sequence[Breach], cycle: int | None) -> list[Bre
     """What degrades now: what says so, and a position that is too large for the second cycle in a row."""
     large = [one for one in found if one.invariant == single_position.ID]
     if cycle is not None:
-        bot.memory.strikes = {one.symbol: bot.memory.strikes.get(one.symbol, 0) + 1 for one in large}
-    struck = [one for one in large if bot.memory.strikes.get(one.symbol, 0) >= single_position.STRIKES]
+        bot.memory.large = {one.symbol: bot.memory.large.get(one.symbol, 0) + 1 for one in large}
+    struck = [one for one in large if bot.memory.large.get(one.symbol, 0) >= single_position.STRIKES]
     return [*(one for one in found if one.level is Level.DEGRADE), *struck]
 
 

@@ -88,10 +88,11 @@ def _unseen(sent: list[Sent], *, maybe_more: bool, error: VenueUnreachable) -> s
 async def _left(venue: Venue, position: PositionFact) -> Decimal:
     """What a fresh, complete read still shows on this side (promise 4)."""
     snapshot = await venue.snapshot()
-    now = snapshot.position(position.symbol)
-    if now is None and snapshot.flaw:
-        raise VenueUnreachable("whether the position is closed cannot be told", why=snapshot.flaw, hint="try again")
-    return abs(now.qty) if now is not None and now.qty and now.side is position.side else ZERO
+    now = snapshot.position(position.symbol, position.side)
+    why = snapshot.unproven(position.symbol)
+    if snapshot.position(position.symbol) is None and why:
+        raise VenueUnreachable("whether the position is closed cannot be told", why=why, hint="try again")
+    return abs(now.qty) if now is not None else ZERO
 
 
 def left_behind(snapshot: Snapshot, symbol: str, store_tag: str) -> tuple[list[OrderFact], list[OrderFact]]:
@@ -110,7 +111,7 @@ async def cancel_left_behind(hands: Hands, venue: Venue, symbol: str, store_tag:
     """Cancels our stops and targets of a symbol, but only when a fresh read shows its position gone (promise 5)."""
     snapshot = await venue.snapshot()
     position = snapshot.position(symbol)
-    if snapshot.flaw or (position is not None and position.qty):
+    if snapshot.unproven(symbol) or (position is not None and position.qty):
         return ()
     ours, _ = left_behind(snapshot, symbol, store_tag)
     done = []

@@ -1,7 +1,8 @@
 """An operator's act in the journal: who, why, before and after, in one transaction with what waited beside the store.
 
 Where the store cannot be written the emergency journal takes one line of it; whoever writes the store next imports
-that (promises 1 and 11). Each act is one bounded row.
+that (promises 1 and 11). Each act is one bounded row; with it goes the picture of the account that the command verified
+itself with, so that `state show` does not go on showing what was before the act, where no bot looks.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tradectl.domain.snapshot import Snapshot
 from tradectl.errors import Busy, StoreRefused
 from tradectl.execution.sweep import EMERGENCY_KIND, IN_EMERGENCY, IN_STORE
 from tradectl.operations.killswitch_venue import Books
-from tradectl.store import emergency, journal
+from tradectl.store import emergency, journal, views
+from tradectl.store.connection import Connection
 from tradectl.store.emergency import Absorbed
 
 
@@ -43,6 +46,7 @@ def save(
                 journal.append(
                     conn, at_ms=at_ms, kind="operator", actor=actor, subject=subject, symbol=symbol, body=body
                 )
+                _save_seen(conn, books.seen)
         except (Busy, StoreRefused) as error:
             books.trouble = error.what
         else:
@@ -53,6 +57,15 @@ def save(
     except StoreRefused as error:
         return Recorded("", f"{books.trouble}; {error.what}")
     return Recorded(IN_EMERGENCY, books.trouble)
+
+
+def _save_seen(conn: Connection, seen: Snapshot | None) -> None:
+    """Unless the bot has looked later, or the picture may lack something."""
+    if seen is None or seen.flaw:
+        return
+    before = views.load_account(conn)
+    if before is None or before.at_ms <= seen.at_ms:
+        views.save_account(conn, seen)
 
 
 def emptied(path: Path, absorbed: Absorbed) -> tuple[str, ...]:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tradectl.domain.money import text
+from tradectl.domain.money import ZERO, text
 from tradectl.domain.order import OrderFact
-from tradectl.domain.position import coverage
+from tradectl.domain.position import Side, coverage
 from tradectl.domain.snapshot import Snapshot
-from tradectl.operations.order_owners import ATTACHED, ENTRY, FOREIGN, OTHER_STORE, TAKE_PROFIT, OrderLine
+from tradectl.operations.order_owners import ATTACHED, ENTRY, FOREIGN, OTHER_STORE, OURS, TAKE_PROFIT, OrderLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,10 @@ class Cover:
 def cover_without(snapshot: Snapshot, order: OrderFact) -> Cover | None:
     """What the order covers of its symbol's position; None when it protects none."""
     position = snapshot.position(order.symbol)
+    if position is None and order.protective and order.symbol in snapshot.absent:
+        held = snapshot.absent[order.symbol]
+        side = Side.LONG if held > 0 else Side.SHORT
+        return Cover(order.symbol, side.value, abs(held), ZERO, ZERO, snapshot.absence(order.symbol))
     if position is None or not position.qty:
         return None
     now = coverage(position, snapshot.orders)
@@ -52,26 +56,29 @@ def cover_without(snapshot: Snapshot, order: OrderFact) -> Cover | None:
 
 
 def meaning(
-    order: OrderFact, line: OrderLine, cover: Cover | None, snapshot: Snapshot, *, bot_alive: bool
+    order: OrderFact, line: OrderLine, cover: Cover | None, snapshot: Snapshot, *, bot_runs: bool | None
 ) -> Iterable[str]:
+    """`bot_runs` None: it cannot be told."""
     position = snapshot.position(order.symbol)
     if cover is not None:
         yield cover.sentence()
-        if not cover.full_without and bot_alive:
-            yield "a running bot places a missing stop again in its next cycle"
+        if not cover.full_without:
+            yield _put_back("a missing stop", bot_runs)
     elif order.reduces and (position is None or not position.qty):
         yield f"no position is open in {order.symbol}: it protects and reduces none"
     elif order.protective:
         yield f"it protects nothing: it is not on the closing side of the position in {order.symbol}"
     elif line.what == TAKE_PROFIT:
-        yield "its position is no longer closed at that price, and this build does not put the target back; stops stay"
+        yield "its position is no longer closed at that price; stops stay"
+        if line.whose in (OURS, ATTACHED):
+            yield _put_back("a missing target of a position that it manages", bot_runs)
     elif order.reduces:
         yield "its position is not reduced by it any more"
     else:
         yield "what it has not filled is never opened; stops and targets that were attached to it come only with fills"
     if order.filled_qty:
         yield f"{text(order.filled_qty)} of it has filled already, and that stays"
-    if line.what == ENTRY and bot_alive:
+    if line.what == ENTRY and bot_runs is not False:
         yield "the bot may decide upon another entry: tradectl pause keeps it from that"
     if line.whose == ATTACHED:
         yield f"it is attached {line.note}; only this one order is cancelled"
@@ -82,3 +89,10 @@ def meaning(
         yield f"it is not ours{named}: whoever placed it is not told, and may place it again"
     elif line.note:
         yield line.note
+
+
+def _put_back(what: str, bot_runs: bool | None) -> str:
+    if bot_runs is False:
+        return "no bot is running that would put it back"
+    again = f"a running bot places {what} again in its next cycles"
+    return again if bot_runs else f"whether a bot runs cannot be told: {again}"

@@ -30,6 +30,7 @@ _WORDS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "funding": (("amount", "rate"), "{amount} at rate {rate}"),
 }
+_OF_ORDERS = ("side", "type", "qty")
 _PREFIXES = ("safety_", "signal_rejected_", "signal_")
 
 
@@ -161,6 +162,8 @@ def _sentence(entry: Entry) -> str:
     needed, words = _WORDS.get(entry.kind, ((), ""))
     if words and all(name in body for name in needed):  # a row of another version is told by its fields
         return f"{entry.subject}: {words.format_map(body)}"
+    if "cancels_order_id" in body:  # of a cancel, side and type say nothing: only which order it ends
+        body = {"cancels" if key == "cancels_order_id" else key: body[key] for key in body if key not in _OF_ORDERS}
     parts = [f"{key}={_field(value)}" for key, value in body.items() if value not in (None, "", [], {})]
     return f"{entry.subject}: {' '.join(parts)}" if parts else entry.subject
 

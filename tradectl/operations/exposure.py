@@ -134,7 +134,7 @@ def _summed(
         could_add=could_add,
         doubts_known=known,
         store_trouble=books.trouble,
-        completed=snapshot.doubts,
+        completed=(*snapshot.doubts, *snapshot.absences),
     )
 
 

@@ -6,6 +6,7 @@ changes no latch and cancels no entry: whether the bot may open again is said at
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -36,8 +37,10 @@ class FlattenPlan:
 
     fees:       what closing them costs, at the rates of the account's last taker fills; None where none is known.
     nothing_in: symbols that were named and hold nothing.
-    unlisted:   positions whose contract the venue does not list: they cannot be closed from here.
+    unlisted:   positions whose contract the venue does not list, or with two legs (hedge mode): they cannot be closed
+                from here.
     adding:     orders that could open a position again; they are left alone.
+    absent:     what the books hold and the venue does not list, a sentence each: whether it is closed cannot be told.
     """
 
     path: Path
@@ -49,6 +52,7 @@ class FlattenPlan:
     nothing_in: tuple[str, ...]
     unlisted: tuple[PositionFact, ...]
     adding: tuple[OrderFact, ...]
+    absent: tuple[str, ...] = ()
 
     @property
     def notional(self) -> Decimal:
@@ -126,13 +130,16 @@ async def plan(books: Books, desk: Desk, named: Sequence[str]) -> FlattenPlan:
     known = {*listed, *held}
     names = sorted({symbols.match(typed, known, desk.venue.currency, whose="the venue") for typed in named})
     if snapshot.flaw and (not held or any(name not in held for name in names)):
-        raise position_exit.unbelievable(snapshot)
+        raise position_exit.unbelievable(snapshot.flaw)
+    if unseen := [name for name in names if name in snapshot.absent]:
+        raise position_exit.unbelievable(snapshot.absence(unseen[0]))
+    legs = Counter(position.symbol for position in snapshot.positions if position.qty)
     chosen = [held[name] for name in names if name in held] if named else list(held.values())
     chosen.sort(key=lambda position: (-position.notional, position.symbol))
     closes = tuple(
         position_exit.plan(books, snapshot, position, listed[position.symbol])
         for position in chosen
-        if position.symbol in listed
+        if position.symbol in listed and legs[position.symbol] == 1
     )
     return FlattenPlan(
         path=books.path,
@@ -142,8 +149,15 @@ async def plan(books: Books, desk: Desk, named: Sequence[str]) -> FlattenPlan:
         closes=closes,
         fees=_fees(books, closes),
         nothing_in=tuple(name for name in names if name not in held),
-        unlisted=tuple(position for position in chosen if position.symbol not in listed),
+        unlisted=tuple(
+            position
+            for position in snapshot.positions
+            if position.qty
+            and (not names or position.symbol in names)
+            and (position.symbol not in listed or legs[position.symbol] > 1)
+        ),
         adding=_adding(snapshot.orders, names),
+        absent=() if names else snapshot.absences,
     )
 
 
@@ -170,13 +184,18 @@ async def apply(
     left, adding = await _look_again(books, desk, planned)
     recorded = _record(books, planned, exits, left, reason=reason, actor=actor)
     if not recorded.where:
-        left.append(f"what was done is recorded nowhere: {recorded.trouble}")
+        left.append(f"{'what was done' if _sent(exits) else 'this command'} is recorded nowhere: {recorded.trouble}")
     return Flattened(planned, tuple(exits), tuple(left), adding, trading_state(books), recorded)
+
+
+def _sent(exits: Sequence[Exit]) -> bool:
+    """Whether any order has left."""
+    return any(one.outcome is not None for each in exits if each.closed for one in each.closed.reduced.sent)
 
 
 def nothing_done(books: Books, planned: FlattenPlan) -> Flattened:
     """The answer where nothing is open."""
-    return Flattened(planned, (), (), planned.adding, trading_state(books), None)
+    return Flattened(planned, (), planned.absent, planned.adding, trading_state(books), None)
 
 
 def trading_state(books: Books) -> SystemState | None:
@@ -209,19 +228,19 @@ async def _close(
 async def _look_again(books: Books, desk: Desk, planned: FlattenPlan) -> tuple[list[str], tuple[OrderFact, ...]]:
     """(what is still open of what was meant, orders that could add exposure) by a fresh, complete read."""
     try:
-        snapshot = await desk.venue.snapshot()
+        snapshot = books.seen = await desk.venue.snapshot()
     except VenueUnreachable as error:
         see = position_exit.see_command(books.path)
         return [f"the venue could not be read at the end: {error.what}; {see}"], planned.adding
     meant = {close.line.symbol for close in planned.closes}
     unlisted = {position.symbol for position in planned.unlisted}
-    said = []
+    said = [one for one in snapshot.absences if not planned.named]
     for position in snapshot.positions:
         if not position.qty or (planned.named and position.symbol not in planned.named):
             continue
         why = "is still open" if position.symbol in meant else "was opened since the plan"
         if position.symbol in unlisted:
-            why = "cannot be closed from here, the venue does not list its contract: close it on the venue's own site"
+            why = "cannot be closed from here (not listed, or two legs): close it on the venue's own site"
         said.append(f"{position.symbol} {position.side.value} {text(abs(position.qty))} {why}")
     return said, _adding(snapshot.orders, planned.named)
 

@@ -6,6 +6,7 @@ how to finish by hand, and the rest goes on.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,7 +22,7 @@ from tradectl.execution.resolve import adopt_doubt, resolve
 from tradectl.execution.sweep import Hands, Swept, sweep
 from tradectl.operations import act_record
 from tradectl.operations.act_record import Recorded
-from tradectl.operations.killswitch_check import Check, check, close_command, describe
+from tradectl.operations.killswitch_check import Check, check, describe, ways_out
 from tradectl.operations.killswitch_record import LISTED, SUBJECT
 from tradectl.operations.killswitch_venue import Books, hands
 from tradectl.operations.opening import Desk, open_venue, wall_ms
@@ -105,7 +106,8 @@ class _Run:
             await self._sweep(desk, own)
             if self.flatten:
                 await self._flatten(desk, own)
-            self.check = check(await desk.venue.snapshot())
+            self.books.seen = await desk.venue.snapshot()
+            self.check = check(self.books.seen)
         finally:
             await desk.venue.close()
 
@@ -144,12 +146,24 @@ class _Run:
         if not held:
             return
         if not self.ask_flatten(held):
-            self.declined = "--flatten was not confirmed: positions stay open"
+            counts = Counter(
+                "kept" if one.result == "kept" else "cancelled" if one.done else "FAILED" for one in self.swept
+            )
+            swept = ", ".join(f"{count} {word}" for word, count in sorted(counts.items())) or "nothing rested"
+            self.declined = f"the fence stands, swept: {swept}; positions stay open: --flatten was not confirmed"
             return
         listed = await desk.venue.instruments()
         tag = self.books.identity().store_tag
+        legs = Counter(position.symbol for position in held)
         for position in held:
-            most = listed[position.symbol].max_market_qty
+            instrument = listed.get(position.symbol)
+            if instrument is None or legs[position.symbol] > 1:
+                why = "the venue does not list its contract" if instrument is None else "it has two legs (hedge mode)"
+                qty = abs(position.qty)
+                by_hand = f"{why}: it cannot be closed from here, close it on the venue's own site"
+                self.closed.append(Reduced(position.symbol, qty, qty, (), by_hand))
+                continue
+            most = instrument.max_market_qty
             done = await reduce_to(
                 own, desk.venue, position, leave=_ZERO, max_market_qty=most, reason=f"{REASON}: flatten"
             )
@@ -222,10 +236,15 @@ class _Run:
         store = str(self.fenced.path)
         rows = []
         if self.check is not None:
-            rows += [close_command(one.symbol, store) for one in self.check.naked]
+            rows += [command for one in self.check.naked for command in ways_out(one.symbol, store)]
         if not verified:
             rows.append(f"tradectl killswitch activate --state {store}   # again; it is safe to repeat")
-            if self.check is None or self.check.adding:
+            if self.check is None:
+                rows.append(
+                    "or by hand: look at the venue's own open-orders page, and cancel there, one by one, what could"
+                )
+                rows.append("open or add; do not use cancel-all, it takes protective stops with it")
+            elif self.check.adding:
                 rows.append("or by hand at the venue: cancel what is listed above, one by one; do not use cancel-all,")
                 rows.append("it takes protective stops with it")
         rows.append(f"tradectl killswitch status --state {store}")

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from tradectl.domain.money import text
 from tradectl.domain.order import OrderFact
-from tradectl.domain.position import Protection, Side, coverage
+from tradectl.domain.position import PositionFact, Protection, Side, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.execution.sweep import must_go
 
@@ -69,18 +69,16 @@ def check(snapshot: Snapshot) -> Check:
         adding=tuple(order for order in resting if order.can_add_exposure),
         targets=tuple(order for order in resting if must_go(order) and not order.can_add_exposure),
         stops=tuple(order for order in resting if order.protective),
-        held=tuple(_held(snapshot, position.symbol) for position in snapshot.positions if position.qty),
+        held=tuple(_held(snapshot, position) for position in snapshot.positions if position.qty),
         snapshot=snapshot,
-        flaw=snapshot.flaw,
+        flaw=snapshot.flaw or "; ".join(snapshot.absences),
     )
 
 
-def _held(snapshot: Snapshot, symbol: str) -> Held:
-    position = snapshot.position(symbol)
-    assert position is not None
+def _held(snapshot: Snapshot, position: PositionFact) -> Held:
     cover = coverage(position, snapshot.orders)
     return Held(
-        symbol,
+        position.symbol,
         position.side,
         abs(position.qty),
         position.entry_price,
@@ -99,6 +97,11 @@ def describe(order: OrderFact) -> str:
     price = order.trigger_price if order.trigger_price is not None else order.price
     at = f" at {text(price)}" if price is not None else ""
     return f"{order.symbol} {order.side.value} {order.type.value.replace('_', ' ')} {size}{at}"
+
+
+def ways_out(symbol: str, store: str) -> tuple[str, str]:
+    """The commands for a position that its stops do not cover: cover it first of all, or close it."""
+    return f"tradectl stops place-missing --apply --symbol {symbol} --state {store}", close_command(symbol, store)
 
 
 def close_command(symbol: str, store: str) -> str:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from tradectl.domain.money import ZERO, percent, text
 from tradectl.domain.system_state import Latch, LatchName, SystemState, system_state
-from tradectl.errors import NotAvailable, Refused, StoreUnwritable, ToolError, VenueUnreachable
+from tradectl.errors import Busy, NotAvailable, Refused, StoreRefused, StoreUnwritable, ToolError, VenueUnreachable
 from tradectl.execution.resolve import adopt_doubt, resolve
 from tradectl.operations.act_record import emptied
-from tradectl.operations.killswitch_check import Check, check, close_command
+from tradectl.operations.killswitch_check import Check, check, ways_out
 from tradectl.operations.killswitch_record import CLEARED
 from tradectl.operations.killswitch_venue import Books
-from tradectl.operations.opening import open_venue, wall_ms
+from tradectl.operations.opening import StoreRef, open_venue, wall_ms
 from tradectl.store import emergency, halt, journal, latches, limits, risk
 from tradectl.store.actor import operator_name
 from tradectl.store.connection import Connection
@@ -60,6 +60,16 @@ class Cleared:
     halt_removed: bool
     overridden: tuple[str, ...]
     notes: tuple[str, ...] = ()  # what is wrong with the emergency journal
+
+
+def open_books(ref: StoreRef) -> Books:
+    """Raises StoreMissing and its kin, StoreBusy; where a halt file stands, the error says that it does."""
+    try:
+        return Books.must_open(ref)
+    except (Busy, StoreRefused) as error:
+        if halt.read(str(ref.path)) is not None:
+            error.what = f"ACTIVE by halt file {halt.halt_path(str(ref.path))}; it stays: {error.what}"
+        raise
 
 
 async def plan(books: Books, *, actor: str) -> ClearPlan:
@@ -140,7 +150,7 @@ def refuse(planned: ClearPlan, *, override: bool) -> None:
     if not planned.blockers or override:
         return
     naked = planned.check.naked if planned.check is not None else ()
-    hint = close_command(naked[0].symbol, str(planned.path)) if naked else "see to these first"
+    hint = "; or ".join(ways_out(naked[0].symbol, str(planned.path))) if naked else "see to these first"
     raise Refused(
         "the kill switch stays: its clearing is refused",
         where=str(planned.path),

@@ -58,4 +58,6 @@ def _meant(state: Path | None, config: tuple[Path, ...], account: str) -> tuple[
             f"NOT FENCED: {error.what}", where=error.where, why=error.why, hint=_BY_HAND, faults=error.faults
         ) from error
     except StoreMissing as error:
-        raise StoreMissing(f"NOT FENCED: {error.what}", where=error.where, why=error.why, hint=_BY_HAND) from error
+        near = f"{error.hint}; else " if "lies near" in error.hint else ""
+        hint = f"{near}{_BY_HAND}"
+        raise StoreMissing(f"NOT FENCED: {error.what}", where=error.where, why=error.why, hint=hint) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tradectl.domain.intent import Purpose
 from tradectl.domain.system_state import LATCH_RULES, Latch, LatchName, SystemState, speaking
-from tradectl.errors import Busy, ExitCode, NotAvailable, VenueUnreachable
+from tradectl.errors import Busy, ExitCode, NotAvailable, StoreRefused, VenueUnreachable
 from tradectl.operations.killswitch_check import Check, check
 from tradectl.operations.killswitch_record import last_summary
 from tradectl.operations.killswitch_venue import Books
@@ -51,7 +51,7 @@ class Status:
 async def read(ref: StoreRef) -> Status:
     """One short read of the store, the halt file, and one read of the venue.
 
-    Raises StoreMissing and its kin; StoreBusy only where no halt file answers the question by itself.
+    Raises StoreMissing and its kin, StoreBusy: only where no halt file answers the question by itself.
     """
     path = ref.path.resolve()
     halt_text = halt.read(str(path))
@@ -59,10 +59,10 @@ async def read(ref: StoreRef) -> Status:
     pending, troubles = len(found.records), found.troubles
     try:
         db = open_store(ref, readonly=True)
-    except Busy as error:
+    except (Busy, StoreRefused) as error:
         if halt_text is None:
             raise
-        seen, trouble = await _look(path, Books(path, None, error.what))
+        seen, trouble = await _look(path, Books(path, None, error.what, damaged=isinstance(error, StoreRefused)))
         return Status(
             path,
             None,
@@ -111,5 +111,5 @@ async def _look(path: Path, books: Books) -> tuple[Check | None, str]:
             return check(await desk.venue.snapshot()), ""
         finally:
             await desk.venue.close()
-    except (VenueUnreachable, NotAvailable) as error:
+    except (VenueUnreachable, NotAvailable, StoreRefused) as error:
         return None, error.what

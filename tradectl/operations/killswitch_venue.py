@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tradectl.domain.intent import Intent, Purpose
+from tradectl.domain.snapshot import Snapshot
 from tradectl.errors import Busy, StoreBusy, StoreDamaged, StoreRefused, StoreUnwritable, VenueUnreachable
 from tradectl.execution.drain import Windows
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor, Hands
+from tradectl.operations import bot_life
 from tradectl.operations.opening import SIM, Desk, StoreRef, exchange_file, open_store
-from tradectl.store import emergency, intents, lease, pointers
+from tradectl.store import cycles, emergency, intents, lease, pointers
 from tradectl.store.database import Database
 from tradectl.store.identity import Identity
 
@@ -33,6 +35,7 @@ class Books:
     trouble: str = ""
     damaged: bool = False  # the store cannot be read at all, and trying again will not help
     writable: bool = True  # False from the first failed write on: each further try would wait for the lock again
+    seen: Snapshot | None = None  # the account as this command last read it, for `state show` (act_record.save)
 
     @classmethod
     def open(cls, path: Path) -> Books:
@@ -110,6 +113,17 @@ class Books:
         except (Busy, StoreRefused):
             return True
         return row is not None and lease.holder_alive(row, wall_ms)
+
+    def bot_runs(self, wall_ms: int) -> bool | None:
+        """Whether a bot completes its cycles, as `state show` judges it; None where the store does not tell."""
+        if self.db is None:
+            return None
+        try:
+            with self.db.read() as conn:
+                life = bot_life.judge(lease.current(conn), cycles.progress(conn), wall_ms)
+        except (Busy, StoreRefused):
+            return None
+        return life.status is bot_life.Life.RUNNING
 
     def windows(self) -> Windows:
         """The bot's own receive window and skew bound, and no less than the longest window its entries had lately.

@@ -15,10 +15,10 @@ from tradectl.domain.order import OrderFact
 from tradectl.domain.snapshot import Snapshot
 from tradectl.errors import ExitCode, Refused, VenueUnreachable
 from tradectl.execution.sweep import Sent, cancelled
-from tradectl.operations import act_record, orders_find
+from tradectl.operations import act_record, by_hand, orders_find
 from tradectl.operations.act_record import Recorded
 from tradectl.operations.cancel_meaning import Cover, cover_without, meaning
-from tradectl.operations.killswitch_check import Held, check, close_command, describe
+from tradectl.operations.killswitch_check import Held, check, close_command, describe, ways_out
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.killswitch_venue import hands as operator_hands
 from tradectl.operations.opening import Desk, wall_ms
@@ -74,7 +74,7 @@ async def plan(books: Books, desk: Desk, name: str) -> CancelPlan | Ended | InDo
     if not isinstance(found, Resting):
         return found
     cover = cover_without(snapshot, found.order)
-    means = tuple(meaning(found.order, found.line, cover, snapshot, bot_alive=books.bot_alive(wall_ms())))
+    means = tuple(meaning(found.order, found.line, cover, snapshot, bot_runs=books.bot_runs(wall_ms())))
     return CancelPlan(books.path, found.order, found.line, means, cover)
 
 
@@ -85,8 +85,8 @@ def refuse(planned: CancelPlan, cover: Cover | None, *, override: bool) -> None:
     raise Refused(
         f"{planned.order.order_id} stays: it is a protective stop, and {cover.symbol} would not stay fully covered",
         why=cover.sentence(),
-        hint=f"to get out of it: {close_command(cover.symbol, str(planned.path))}; or repeat with --override, which is "
-        "recorded",
+        hint=f"to get out of it: {close_command(cover.symbol, str(planned.path))}; or repeat with --override --reason "
+        "TEXT, which is recorded",
     )
 
 
@@ -141,7 +141,7 @@ async def _verified(
     left: list[str] = []
     after, ended, how = None, None, ""
     try:
-        after = await desk.venue.snapshot()
+        after = books.seen = await desk.venue.snapshot()
         if _open(after, order) is None:
             ended = await desk.venue.order(order.symbol, order.order_id)
             how = orders_find.how_it_ended(books, ended) if ended is not None else "it is no longer open"
@@ -152,6 +152,7 @@ async def _verified(
         result = "unverified"
         if not left:
             left.append(f"the venue answered '{sent.sentence}', and still shows {order.order_id} open")
+    overridden = overridden and result != "failed"
     held = _held(after, order.symbol)
     if held is not None and not held.covered and was_covered and not overridden:
         left.append(held.sentence())
@@ -163,6 +164,7 @@ async def _verified(
     what = {
         "reason": reason,
         "order": describe(order),
+        "symbol": order.symbol,
         "order_id": order.order_id,
         "client_id": order.client_id,
         "whose": planned.line.whose,
@@ -175,7 +177,8 @@ async def _verified(
     short = f"{order.order_id} ({describe(order)}) {result}: {reason}"
     recorded = act_record.save(books, SUBJECT, what, short, actor=actor, at_ms=wall_ms(), symbol=order.symbol)
     if not recorded.where:
-        left.append(f"what was done is recorded nowhere: {recorded.trouble}")
+        done = "nothing was sent, and this is" if sent.outcome is None else "what was done is"
+        left.append(f"{done} recorded nowhere: {recorded.trouble}")
     return Cancelled(
         plan=planned,
         result=result,
@@ -185,16 +188,23 @@ async def _verified(
         held=held,
         overridden=overridden,
         left=tuple(left),
-        next=tuple(_next(planned, result, how, held)),
+        next=tuple(_next(planned, sent, result, how, held)),
         recorded=recorded,
     )
 
 
-def _next(planned: CancelPlan, result: str, how: str, held: Held | None) -> list[str]:
+def _next(planned: CancelPlan, sent: Sent, result: str, how: str, held: Held | None) -> list[str]:
     """Sentences, and the commands they are about."""
     store = planned.path
     rows = []
-    if result == "unknown" and how:
+    if by_hand.nowhere(sent):
+        rows.append(f"nothing was cancelled; {by_hand.cancel(planned.order)}")
+    elif sent.outcome is None and result == "failed":
+        needed = planned.cover is not None and not planned.cover.full_without
+        rows.append("nothing was cancelled: repeat the command:")
+        override = " --override" if needed else ""
+        rows.append(f"tradectl orders cancel {planned.order.order_id}{override} --reason TEXT --state {store}")
+    elif result == "unknown" and how:
         rows.append("it is gone; the bot settles the lost answer, no entries on its symbol until then:")
         rows.append(f"tradectl orders list --unknown --state {store}")
     elif result == "unknown":
@@ -206,7 +216,7 @@ def _next(planned: CancelPlan, result: str, how: str, held: Held | None) -> list
         rows.append("look again:")
         rows.append(f"tradectl orders list --state {store}")
     if held is not None and not held.covered:
-        rows.append(close_command(held.symbol, str(store)))
+        rows += ways_out(held.symbol, str(store))
     return rows
 
 

@@ -127,7 +127,7 @@ async def read(books: Books, *, typed_symbol: str | None, ask: bool, limit: int 
         store_trouble="" if doubts is not None and not known.trouble else known.trouble or books.trouble,
         asked=ask,
         bot_alive=books.bot_alive(wall_ms()),
-        completed=snapshot.doubts,
+        completed=(*snapshot.doubts, *snapshot.absences),
     )
 
 

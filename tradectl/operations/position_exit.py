@@ -6,6 +6,7 @@ Reduce-only market orders and nothing else. Works in every system state, and whe
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +22,7 @@ from tradectl.errors import Busy, ExitCode, Refused, StoreRefused, VenueUnreacha
 from tradectl.execution.closing import Reduced, cancel_left_behind, left_behind, reduce_to
 from tradectl.execution.ingest import fetch_events, ingest
 from tradectl.execution.sweep import IN_EMERGENCY, IN_STORE, Hands, Swept
-from tradectl.operations import act_record, positions_list
+from tradectl.operations import act_record, by_hand, positions_list
 from tradectl.operations.killswitch_check import describe
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import Desk, wall_ms
@@ -196,10 +197,10 @@ async def carry_out(
     return replace(closed, recorded_in=recorded, left=tuple(unread + left + trouble), notes=notes)
 
 
-def unbelievable(snapshot: Snapshot) -> VenueUnreachable:
+def unbelievable(why: str) -> VenueUnreachable:
     """For the answer that nothing is open, by a picture that cannot be taken at its word (promise 4)."""
     return VenueUnreachable(
-        "the venue's picture does not show it, and cannot be believed yet", why=snapshot.flaw, hint="try again"
+        "the venue's picture does not show it, and cannot be believed yet", why=why, hint="try again"
     )
 
 
@@ -212,7 +213,7 @@ async def _record(
 ) -> tuple[str, list[str], tuple[str, ...]]:
     """The operator's act in the journal and the fills in the ledger: where, what stood in the way, and notes."""
     if books.db is None or not books.writable:
-        return IN_EMERGENCY, [f"{_LATER}: {books.trouble}"], emergency.look(books.path).troubles
+        return _beside(books, closed, books.trouble)
     waiting: list[str] = []
     try:
         await ingest(books.db, desk.venue, desk.venue.currency)
@@ -220,7 +221,9 @@ async def _record(
         waiting.append(f"{_LATER}: {error.what}")
     except (Busy, StoreRefused) as error:
         books.trouble, books.writable = error.what, False
-        return IN_EMERGENCY, [f"{_LATER}: {error.what}"], ()
+        return _beside(books, closed, error.what)
+    with suppress(VenueUnreachable):  # only the picture for `state show`, which says how old it is
+        books.seen = await desk.venue.snapshot()
     line = closed.plan.line
     body: dict[str, object] = {
         "reason": reason,
@@ -236,6 +239,19 @@ async def _record(
     if saved.where == IN_STORE:
         return IN_STORE, waiting, (saved.trouble,) if saved.trouble else ()
     return saved.where, [*waiting, f"this act is not in the journal yet: {saved.trouble}"], ()
+
+
+def _beside(books: Books, closed: Closed, trouble: str) -> tuple[str, list[str], tuple[str, ...]]:
+    """The same where the store cannot be written: what each request was recorded in, if anything was at all."""
+    reduced = closed.reduced
+    places = {*(one.recorded_in for one in reduced.sent), *(one.recorded_in for one in closed.cancelled)}
+    where = next((place for place in (IN_EMERGENCY, IN_STORE) if place in places), "")
+    waiting = []
+    if closed.fills or reduced.left_qty < reduced.before_qty or any(one.outcome is not None for one in reduced.sent):
+        waiting.append(f"{_LATER}: {trouble}")
+    elif any(by_hand.nowhere(one) for one in reduced.sent):
+        waiting.append(by_hand.close(closed.plan.position, reduced.left_qty - closed.plan.leave_qty))
+    return where, waiting, emergency.look(books.path).troubles
 
 
 def _result_of(planned: ClosePlan, fills: list[Fill]) -> tuple[Decimal, Decimal]:

@@ -33,11 +33,13 @@ async def plan(books: Books, desk: Desk, symbol: str, fraction: Decimal) -> Clos
     listed = await desk.venue.instruments()
     name = symbols.match(symbol, {*listed, *held}, desk.venue.currency, whose="the venue")
     position = held.get(name)
-    if position is None and snapshot.flaw:
-        raise position_exit.unbelievable(snapshot)
+    if position is None and (why := snapshot.unproven(name)):
+        raise position_exit.unbelievable(why)
     if position is None:
         open_now = f"open are: {', '.join(sorted(held))}" if held else "no position is open at all"
         raise Refused(f"no position in {name} is open at the venue", where=str(books.path), hint=open_now)
+    if sum(one.symbol == name and bool(one.qty) for one in snapshot.positions) > 1:
+        raise Refused(f"{name} has two legs (hedge mode)", hint="close them on the venue's own site; use one-way mode")
     if name not in listed:
         raise Refused(f"the venue does not list {name} any more", hint="close it on the venue's own site")
     instrument = listed[name]
@@ -51,7 +53,10 @@ async def apply(books: Books, desk: Desk, planned: ClosePlan, *, reason: str, ac
     the first order on, what could not be read is said in the answer.
     """
     position = planned.position
-    now = (await desk.venue.snapshot()).position(position.symbol)
+    snapshot = await desk.venue.snapshot()
+    now = snapshot.position(position.symbol)
+    if now is None and (why := snapshot.unproven(position.symbol)):
+        raise position_exit.unbelievable(why)
     if now is None or not now.qty or now.side is not position.side:
         raise Refused(
             f"the position in {position.symbol} is no longer there as planned: nothing was sent",

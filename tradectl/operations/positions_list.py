@@ -67,6 +67,7 @@ class Positions:
     unrealised: Decimal
     positions: tuple[PositionLine, ...]
     store_trouble: str  # why the books could not be read beside it; '' when they could
+    absent: tuple[str, ...] = ()  # what the books hold and the venue does not list, a sentence each
 
     @property
     def unprotected(self) -> tuple[PositionLine, ...]:
@@ -90,6 +91,7 @@ async def read(books: Books) -> Positions:
         unrealised=snapshot.account.unrealised,
         positions=found,
         store_trouble=books.trouble,
+        absent=snapshot.absences,
     )
 
 

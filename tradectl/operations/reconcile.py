@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tradectl.domain.finding import Severity
-from tradectl.errors import ExitCode, Refused, UsageError
+from tradectl.errors import ExitCode, Refused, UsageError, VenueUnreachable
 from tradectl.execution.reconcile import Plan
 from tradectl.execution.reconcile_apply import Done, Reconciler
 from tradectl.execution.reconcile_read import find
@@ -128,6 +129,8 @@ async def apply(
         "before": [f"{one.kind.value} {one.symbol}: {one.evidence}" for one in differing][:_LISTED],
         "done": [f"{one.action.kind.value} {one.action.scope}: {one.sentence}" for one in done][:_LISTED],
     }
+    with suppress(VenueUnreachable):  # only the picture for `state show`, which says how old it is
+        books.seen = await desk.venue.snapshot()
     short = f"{len(differing)} findings, {len(done)} steps: {reason}"
     saved = act_record.save(books, SUBJECT, body, short, actor=actor, at_ms=wall_ms())
     after = await plan(books, desk, rules, frozenset())

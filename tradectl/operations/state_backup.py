@@ -36,6 +36,12 @@ def plan(store: Path, target: Path | None, now_ms: int) -> Plan:
     named = backups.default_target(store.absolute(), now_ms)
     if target is not None:
         named = target / named.name if target.is_dir() else target
+    if target is not None and not named.parent.is_dir():
+        raise StoreRefused(
+            "There is no such folder, and a backup makes none where it was told to go",
+            where=str(named.parent),
+            hint="a misspelt path is no backup: make the folder, or leave TARGET out (backups/ beside the store)",
+        )
     if named.exists():
         raise StoreRefused(
             "There is a file at the backup's path already; it is never overwritten",

@@ -32,7 +32,7 @@ class LatchLine(NamedTuple):
 
 
 class PositionLine(NamedTuple):
-    """As the bot last saw it at the venue. `books_qty` is what the ledger holds (signed); they should be equal."""
+    """As it was last seen at the venue. `books_qty` is what the ledger holds (signed); they should be equal."""
 
     symbol: str
     side: str
@@ -79,7 +79,10 @@ class OverrideLine(NamedTuple):
 
 
 class StatePage(NamedTuple):
-    """`answer` is the first line. Wall times unless a name says venue; `age_ms` is how old the bot's picture is."""
+    """`answer` is the first line. Wall times unless a name says venue; `age_ms` is how old the bot's picture is.
+
+    by_operator: the picture is a later one, of an operator's command. outdated: no bot keeps it as it is now.
+    """
 
     answer: str
     state: SystemState
@@ -92,6 +95,8 @@ class StatePage(NamedTuple):
     bot: BotLife
     age_ms: int | None
     account: AccountLine | None
+    by_operator: bool
+    outdated: bool
     positions: tuple[PositionLine, ...]
     books_only: Mapping[str, Decimal]  # what the ledger holds and the picture does not show, signed
     limits: tuple[LimitLine, ...]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CLEAR_HALT = "tradectl killswitch clear --approver NAME --reason TEXT"
 OVERRIDES_SHOWN_MS = 24 * 3_600_000
+OUTDATED_MS = 45_000  # three default cycles
 _OPERATOR_ROWS = 50  # how far back an override is looked for
 
 
@@ -54,6 +55,7 @@ def read(db: Database, now_ms: int) -> StatePage:
     shown = {line.symbol for line in positions}
     books_only = {symbol: trade.lot.qty for symbol, trade in trades.items() if symbol not in shown}
     breached = [line.name for line in lines if line.breached]
+    age_ms = max(now_ms - done.wall_ms, 0) if done.cycle else None
     return StatePage(
         answer=_answer(state, active, halt_reason, life, breached, now_ms),
         state=state,
@@ -64,8 +66,10 @@ def read(db: Database, now_ms: int) -> StatePage:
         halt_file=halt.halt_path(str(db.path)) if halt_reason is not None else None,
         halt_reason=halt_reason,
         bot=life,
-        age_ms=max(now_ms - done.wall_ms, 0) if done.cycle else None,
+        age_ms=age_ms,
         account=_account(seen),
+        by_operator=seen is not None and seen.at_ms > done.venue_ms,
+        outdated=life.status is not Life.RUNNING or age_ms is None or age_ms > OUTDATED_MS,
         positions=positions,
         books_only=books_only,
         limits=lines,
@@ -186,10 +190,16 @@ def _doubt_line(intent: Intent) -> DoubtLine:
 def _overrides(acts: list[journal.Entry], now_ms: int) -> tuple[OverrideLine, ...]:
     """Resets that went against a cause that still held stay visible (promise 9)."""
     return tuple(
-        OverrideLine(act.at_ms, act.actor, act.subject, str(act.body.get("reason", "")))
+        OverrideLine(act.at_ms, act.actor, _overridden(act), str(act.body.get("reason", "")))
         for act in acts
         if act.body.get("override") is True and now_ms - act.at_ms <= OVERRIDES_SHOWN_MS
     )
+
+
+def _overridden(act: journal.Entry) -> str:
+    """The command, and which order or symbol it was about."""
+    about = str(act.body.get("order_id") or "")
+    return " ".join(part for part in (act.subject, about, act.symbol) if part)
 
 
 def _warnings(

@@ -12,9 +12,10 @@ from tradectl.domain.order import Confirmed, Rejected
 from tradectl.domain.position import Protection, coverage
 from tradectl.errors import Busy, StoreRefused, VenueUnreachable
 from tradectl.execution.sweep import Hands, Sent
+from tradectl.operations import by_hand
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import Desk
-from tradectl.store import intents
+from tradectl.store import emergency_orders, intents
 
 RACED_AGAIN = 3  # looks, where the bot places a stop at the same moment
 PAUSE_S = 0.5
@@ -58,6 +59,7 @@ async def place_stops(own: Hands, books: Books, drafts: Sequence[IntentDraft], n
         said.append(f"stop of {text(draft.qty or ZERO)} at {level}: {last.sentence}")
         where = last.recorded_in or where
         if not isinstance(last.outcome, Confirmed):
+            said += [by_hand.stop(one) for one in drafts[at:]] if by_hand.nowhere(last) else []
             return PlacedStops(tuple(said), tuple(drafts[at:]), last, where)
         newest = max(newest, newest_stop(books, draft.symbol))
     return PlacedStops(tuple(said), (), last, where)
@@ -66,13 +68,18 @@ async def place_stops(own: Hands, books: Books, drafts: Sequence[IntentDraft], n
 async def before_look(books: Books, desk: Desk, symbol: str) -> int:
     """Waits until no stop of the symbol is on its way; then the number of its newest, to be taken before a look.
 
-    A stop in doubt may arrive until its window has passed; a look after that shows it (promise 3).
+    A stop in doubt, or a change of one, may arrive until its window has passed; a look after that shows it (promise 3).
     """
     skew_ms = books.windows().max_skew_ms
     while True:
         newest = newest_stop(books, symbol)
-        under_way = [one for one in books.in_doubt() or () if one.symbol == symbol and one.purpose is Purpose.STOP]
-        if all(one.expires_ms + skew_ms < desk.clock.now_ms() for one in under_way):
+        under_way = [
+            one.expires_ms
+            for one in books.in_doubt() or ()
+            if one.symbol == symbol and one.purpose in (Purpose.STOP, Purpose.AMEND)
+        ]
+        under_way.append(emergency_orders.stops_under_way(books.path).get(symbol, 0))
+        if max(under_way) + skew_ms < desk.clock.now_ms():
             return newest
         await desk.clock.sleep(PAUSE_S)
 
@@ -88,15 +95,15 @@ def newest_stop(books: Books, symbol: str) -> int:
         return 0
 
 
-async def covered(desk: Desk, symbol: str) -> tuple[bool, Decimal | None]:
+async def covered(books: Books, desk: Desk, symbol: str) -> tuple[bool, Decimal | None]:
     """By a fresh read: (whether its stops cover all of it, or it is gone; the nearest stop).
 
     Raises VenueUnreachable.
     """
-    snapshot = await desk.venue.snapshot()
+    snapshot = books.seen = await desk.venue.snapshot()
     position = snapshot.position(symbol)
-    if position is None and snapshot.flaw:
-        raise VenueUnreachable("whether it is covered cannot be told", why=snapshot.flaw, hint="try again")
+    if position is None and (why := snapshot.unproven(symbol)):
+        raise VenueUnreachable("whether it is covered cannot be told", why=why, hint="try again")
     if position is None or not position.qty:
         return True, None
     cover = coverage(position, snapshot.orders)

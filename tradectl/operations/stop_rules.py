@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from tradectl.domain.money import dec, text
+from tradectl.domain.money import dec, percent, text
 from tradectl.domain.order import TriggerBy
 from tradectl.domain.position import Side
 from tradectl.errors import Busy, StoreRefused
 from tradectl.execution.protect import ProtectionRules
 from tradectl.operations.killswitch_venue import Books
 from tradectl.store import settings
+
+DEFAULTS = "the built-in defaults"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,15 @@ class StopRules:
     protection: ProtectionRules
     sides: frozenset[Side]
     source: str
+
+    def source_note(self, trouble: str) -> str:
+        """Where the built-in defaults stand in for settings that cannot be read (`trouble`); else ''."""
+        if not trouble or self.source != DEFAULTS:
+            return ""
+        return (
+            f"a distance of {percent(self.protection.stop_loss_pct)} is the built-in default: the store's settings"
+            f" cannot be read ({trouble}); --config FILE gives the bot's own"
+        )
 
 
 def stop_rules(books: Books, config: tuple[Path, ...]) -> StopRules:
@@ -51,7 +62,7 @@ def _stored(books: Books) -> tuple[dict[str, str], str]:
         except (Busy, StoreRefused) as error:
             books.trouble = error.what
     defaults, _ = _configured(())
-    return {**defaults, **known}, "the last run's configuration" if known else "the built-in defaults"
+    return {**defaults, **known}, "the last run's configuration" if known else DEFAULTS
 
 
 def _configured(config: tuple[Path, ...]) -> tuple[dict[str, str], str]:

@@ -60,6 +60,7 @@ class Stops:
     idle: tuple[StopLine, ...]
     store_trouble: str
     completed: tuple[str, ...]
+    absent: bool = False  # the books hold what the venue does not list
 
     @property
     def uncovered(self) -> tuple[PositionLine, ...]:
@@ -67,7 +68,7 @@ class Stops:
 
     @property
     def exit_code(self) -> ExitCode:
-        return ExitCode.DRIFT if self.uncovered else ExitCode.OK
+        return ExitCode.DRIFT if self.uncovered or self.absent else ExitCode.OK
 
 
 async def read(books: Books, desk: Desk, typed_symbol: str = "") -> Stops:
@@ -99,7 +100,8 @@ async def read(books: Books, desk: Desk, typed_symbol: str = "") -> Stops:
             _line(order, held.get(order.symbol), known, snapshot) for order in stops if order.order_id not in shown
         ),
         store_trouble=known.trouble or books.trouble,
-        completed=snapshot.doubts,
+        completed=(*snapshot.doubts, *snapshot.absences),
+        absent=bool(snapshot.absent),
     )
 
 

@@ -18,16 +18,18 @@ from tradectl.domain.order import Confirmed, OrderFact
 from tradectl.domain.position import PositionFact, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.errors import Busy, ExitCode, Refused, StoreBusy, StoreRefused, UsageError, VenueUnreachable
-from tradectl.execution.stop_level import Arrangement, already_passed, arrange
+from tradectl.execution.stop_level import Arrangement, already_passed, placeable
 from tradectl.execution.submit import TOO_MANY_STOPS
 from tradectl.execution.sweep import Hands, Swept, cancelled
 from tradectl.execution.whose import Owner, owner
-from tradectl.operations import act_record, symbols
+from tradectl.operations import act_record, position_exit, symbols
 from tradectl.operations.act_record import Recorded
+from tradectl.operations.killswitch_check import close_command
 from tradectl.operations.killswitch_venue import Books, hands
 from tradectl.operations.opening import Desk, wall_ms
-from tradectl.operations.stop_hands import PAUSE_S, RACED_AGAIN, PlacedStops, before_look, covered, place_stops
+from tradectl.operations.stop_hands import PAUSE_S, RACED_AGAIN, PlacedStops, before_look, place_stops
 from tradectl.operations.stop_rules import StopRules
+from tradectl.operations.stop_standing import Standing, arrangement, at_least, standing, tighter_of_others
 from tradectl.store import positions
 
 SUBJECT = "stops move"
@@ -47,10 +49,11 @@ class MovePlan:
     currency: str
     price: Decimal
     typed: Decimal  # before it was brought to the tick, to the smaller loss
-    before: Decimal | None  # the loosest of the stops that stand
+    before: Decimal | None  # the loosest of the stops that stand, or of those that a looser one takes the place of
     place_qty: Decimal
     cancels: tuple[OrderFact, ...]
     others: tuple[OrderFact, ...]  # stops that are not ours: they stay (promise 6)
+    untold: str  # why it cannot be told whose they are; '' when it can
     managed: bool  # the bot keeps this position's stops at the stored level
     trailing: bool  # and may tighten them further by itself
     money_before: Decimal | None
@@ -74,20 +77,29 @@ class MovePlan:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """`stands`: the new stop does. `covered`: by a fresh read. `left`: what is not as it should be, in sentences."""
+    """`seen`: by a fresh read; None where there was none. `left`: what is not as it should be, in sentences."""
 
     plan: MovePlan
     placed: tuple[str, ...]
-    stands: bool
+    confirmed: bool  # everything that was to be placed
     cancelled: tuple[Swept, ...]
-    covered: bool
-    stop_price: Decimal | None
+    seen: Standing | None
     overridden: bool
     left: tuple[str, ...]
     recorded: Recorded = field(default_factory=lambda: Recorded(""))
 
     @property
+    def stands(self) -> bool:
+        return self.confirmed and self.seen is not None and self.seen.stands
+
+    @property
+    def covered(self) -> bool:
+        return self.seen is not None and self.seen.covered
+
+    @property
     def exit_code(self) -> ExitCode:
+        if self.seen is not None and self.seen.gone:
+            return ExitCode.DRIFT
         if not self.stands or not self.covered:
             return ExitCode.REFUSED
         return ExitCode.DRIFT if self.left else ExitCode.OK
@@ -114,13 +126,21 @@ async def plan(books: Books, desk: Desk, typed_symbol: str, price: Decimal) -> M
     held = {position.symbol: position for position in snapshot.positions if position.qty}
     name = symbols.match(typed_symbol, {*listed, *held}, desk.venue.currency, whose="the venue")
     position = held.get(name)
+    if position is None and (why := snapshot.unproven(name)):
+        raise position_exit.unbelievable(why)
     if position is None:
         open_now = f"open are: {', '.join(sorted(held))}" if held else "no position is open at all"
         raise Refused(f"no position in {name} is open at the venue", where=str(books.path), hint=open_now)
-    level = _level(position, listed[name], price)
-    ours, whose = _known(books, snapshot, position)
-    found = _arrangement(position, snapshot, level, whose)
-    before = coverage(position, snapshot.orders).loosest_price
+    if name not in listed:
+        raise Refused(f"the venue does not list {name} any more", hint="move its stop on the venue's own site")
+    level = _level(books, position, listed[name], price)
+    ours, whose, untold = _known(books, snapshot, position)
+    resting = snapshot.orders_of(name)
+    if tighter := tighter_of_others(position, resting, level, whose.ours):
+        raise _pointless(books, level, tighter, untold)
+    found = arrangement(position, resting, level, whose.ours)
+    given_up = [one for one in found.cancel if at_least(position, one, level) and one.trigger_price != level]
+    before = coverage(position, given_up or snapshot.orders).loosest_price
     return MovePlan(
         path=books.path,
         symbol=name,
@@ -136,9 +156,10 @@ async def plan(books: Books, desk: Desk, typed_symbol: str, price: Decimal) -> M
         cancels=found.cancel,
         others=tuple(
             order
-            for order in snapshot.orders_of(name)
+            for order in resting
             if order.protective and order.side is position.side.closing and not whose.ours(order)
         ),
+        untold=untold,
         managed=ours is not None,
         trailing=ours is not None and ours.trailing,
         money_before=None if before is None else _money(position, before),
@@ -154,7 +175,8 @@ def refuse(planned: MovePlan, *, override: bool) -> None:
             f"{text(planned.price)} is looser than the stop that stands at {text(planned.before)}: nothing was changed",
             where=planned.symbol,
             why="stops only ever tighten, unless an operator overrides that on the record",
-            hint=f'tradectl stops move {planned.symbol} {text(planned.price)} --override --reason "…"',
+            hint=f"tradectl stops move {planned.symbol} {text(planned.price)} --override --reason TEXT"
+            f" --state {planned.path}",
         )
 
 
@@ -172,11 +194,10 @@ async def apply(
     left = [trouble] if (trouble := _store_level(books, planned, reason=reason, actor=actor)) else []
     placed = PlacedStops((), (), None)
     done: tuple[Swept, ...] = ()
-    stands = False
+    confirmed = False
     try:
         placed = await step.place()
-        stands = placed.complete
-        if stands:
+        if confirmed := placed.complete:
             done = await step.cancel_others()
         else:
             left.append(f"the new stop does not stand ({placed.said[-1]}): the old ones were left as they are")
@@ -185,9 +206,11 @@ async def apply(
     left += [f"{one.order.order_id} was not cancelled: {one.detail}" for one in done if not one.done]
     if own.store_trouble:
         books.trouble, books.writable = own.store_trouble, False
-    is_covered, stop_price = False, None
+    seen = None
     try:
-        is_covered, stop_price = await covered(desk, planned.symbol)
+        seen = await standing(books, desk, planned.symbol, planned.price)
+        if seen.gone:
+            left.append("its position is gone: nothing is left to cover")
     except VenueUnreachable as error:
         left.append(f"the venue could not be read after that: {error.what}")
     body: dict[str, object] = {
@@ -195,25 +218,32 @@ async def apply(
         "before": text(planned.before) if planned.before is not None else None,
         "after": text(planned.price),
         "loosened": planned.loosens,
+        "override": planned.loosens and override,
         "placed": list(placed.said),
         "left": left,
     }
     short = f"{planned.symbol} stop → {text(planned.price)}: {reason}"
     saved = act_record.save(books, SUBJECT, body, short, actor=actor, at_ms=wall_ms(), symbol=planned.symbol)
-    return Moved(
-        planned,
-        placed.said,
-        stands,
-        done,
-        is_covered,
-        stop_price,
-        planned.loosens and override,
-        tuple(left),
-        saved,
+    return Moved(planned, placed.said, confirmed, done, seen, planned.loosens and override, tuple(left), saved)
+
+
+def _pointless(books: Books, level: Decimal, tighter: tuple[OrderFact, ...], untold: str) -> Refused:
+    """One of ours would lie behind others' stops, which nothing of ours moves (promise 6)."""
+    named = ", ".join(f"{one.order_id} ({one.client_id or 'no client id'})" for one in tighter)
+    at = ", ".join(sorted({text(one.trigger_price or ZERO) for one in tighter}))
+    which = f"its own stops cannot be told from others' ({untold})" if untold else "they are not ours"
+    return Refused(
+        f"stops that stay cover all of it already, tighter, at {at}: nothing was changed",
+        where=f"order {named}",
+        why=f"{which}, and a stop at {text(level)} would never be met",
+        hint="; ".join(
+            f"tradectl orders cancel {one.order_id} --override --reason TEXT --state {books.path}" for one in tighter
+        )
+        + ", once another stop stands in its place",
     )
 
 
-def _level(position: PositionFact, instrument: Instrument, price: Decimal) -> Decimal:
+def _level(books: Books, position: PositionFact, instrument: Instrument, price: Decimal) -> Decimal:
     """The price on the tick, to the smaller loss. Raises Refused where no stop can stand there."""
     level = instrument.ceil_price(price) if position.qty > 0 else instrument.floor_price(price)
     if already_passed(position.side, level, position.mark_price):
@@ -222,7 +252,7 @@ def _level(position: PositionFact, instrument: Instrument, price: Decimal) -> De
             f"a stop at {text(level)} would fire at once: the mark is {text(position.mark_price)}",
             where=position.symbol,
             why=f"a {position.side.value}'s stop lies {side} the market",
-            hint=f"to get out now: tradectl positions close {position.symbol} --reason TEXT",
+            hint=f"to get out now: {close_command(position.symbol, str(books.path))}",
         )
     if not position.inside_liquidation(level):
         raise Refused(
@@ -234,26 +264,22 @@ def _level(position: PositionFact, instrument: Instrument, price: Decimal) -> De
     return level
 
 
-def _arrangement(position: PositionFact, snapshot: Snapshot, level: Decimal, whose: Owner) -> Arrangement:
-    return arrange(position, snapshot.orders_of(position.symbol), level, whose.ours, exactly=True)
-
-
 def _money(position: PositionFact, price: Decimal) -> Decimal:
     return (price - position.mark_price) * position.qty
 
 
-def _known(books: Books, snapshot: Snapshot, position: PositionFact) -> tuple[Managed | None, Owner]:
-    """(our own position, whose orders are): as far as the store can be read."""
+def _known(books: Books, snapshot: Snapshot, position: PositionFact) -> tuple[Managed | None, Owner, str]:
+    """(our own position, whose orders are, why that cannot be told): as far as the store can be read."""
     tag = books.identity().store_tag
     if books.db is not None:
         try:
             with books.db.read() as conn:
                 ours = positions.of(conn, position.symbol)
                 whose = owner(conn, tag, snapshot.orders_of(position.symbol))
-            return (ours if ours is not None and ours.side is position.side else None), whose
+            return (ours if ours is not None and ours.side is position.side else None), whose, ""
         except (Busy, StoreRefused) as error:
             books.trouble = error.what
-    return None, Owner(tag, frozenset())
+    return None, Owner(tag, frozenset()), books.trouble or "the store could not be opened"
 
 
 def _store_level(books: Books, planned: MovePlan, *, reason: str, actor: str) -> str:
@@ -302,9 +328,10 @@ class _Step:
                 hint="tradectl positions list",
             )
         instrument = (await self._desk.venue.instruments())[planned.symbol]
-        _level(position, instrument, planned.price)
-        _, whose = _known(self._books, snapshot, position)
-        return position, instrument, _arrangement(position, snapshot, planned.price, whose)
+        _level(self._books, position, instrument, planned.price)
+        _, whose, _ = _known(self._books, snapshot, position)
+        resting = snapshot.orders_of(planned.symbol)
+        return position, instrument, arrangement(position, resting, planned.price, whose.ours)
 
     async def place(self) -> PlacedStops:
         for _ in range(RACED_AGAIN):
@@ -316,7 +343,7 @@ class _Step:
             drafts = stop_drafts(
                 self._planned.symbol,
                 position.side,
-                todo.place,
+                placeable(position, todo.place, instrument) or todo.place,
                 self._planned.price,
                 by,
                 instrument,

@@ -74,12 +74,14 @@ class StopPlan:
     missing: tuple[MissingStop, ...]
     covered: tuple[str, ...]  # symbols whose stops cover all of them
     unlisted: tuple[str, ...] = ()  # not covered, and the venue does not list the contract: no stop can be placed
+    absent: tuple[str, ...] = ()  # what the books hold and the venue does not list, a sentence each
     trouble: str = ""  # why the books could not be read; then stops are measured from the mark
+    guessed: str = ""  # said where the distance is a default, because the bot's own cannot be read
 
     @property
     def exit_code(self) -> ExitCode:
         """Of the plan alone: nothing was changed."""
-        return ExitCode.DRIFT if self.missing or self.unlisted else ExitCode.OK
+        return ExitCode.DRIFT if self.missing or self.unlisted or self.absent else ExitCode.OK
 
     @property
     def undecided(self) -> tuple[MissingStop, ...]:
@@ -95,6 +97,7 @@ class Placed:
     covered: bool
     recorded_in: str = ""
     skipped: bool = False  # on an operator's word
+    closed: bool = False  # the same: there is nothing left to cover
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ class PlacedAll:
 
     @property
     def exit_code(self) -> ExitCode:
-        if self.plan.unlisted or any(not one.covered and not one.skipped for one in self.placed):
+        if self.plan.unlisted or self.plan.absent or any(not one.covered and not one.skipped for one in self.placed):
             return ExitCode.REFUSED
         return ExitCode.DRIFT if any(one.skipped for one in self.placed) else ExitCode.OK
 
@@ -117,8 +120,10 @@ async def plan(books: Books, desk: Desk, rules: StopRules, symbol: str = "") -> 
     managed, trades, trouble = _known(books)
     held = {position.symbol: position for position in snapshot.positions if position.qty}
     if snapshot.flaw:
-        raise position_exit.unbelievable(snapshot)
+        raise position_exit.unbelievable(snapshot.flaw)
     only = symbols.match(symbol, {*listed, *held}, desk.venue.currency, whose="the venue") if symbol else ""
+    if only and only not in held and (why := snapshot.unproven(only)):
+        raise position_exit.unbelievable(why)
     if only and only not in held:
         raise Refused(f"no position in {only} is open at the venue", where=str(books.path), hint="tradectl stops list")
     missing: list[MissingStop] = []
@@ -151,7 +156,9 @@ async def plan(books: Books, desk: Desk, rules: StopRules, symbol: str = "") -> 
                 min_qty=instrument.min_qty,
             )
         )
-    return StopPlan(books.path, tuple(missing), tuple(guarded), tuple(unlisted), trouble)
+    absent = () if only else snapshot.absences
+    guessed = rules.source_note(books.trouble or trouble) if missing else ""
+    return StopPlan(books.path, tuple(missing), tuple(guarded), tuple(unlisted), absent, trouble, guessed)
 
 
 async def apply(
@@ -200,6 +207,8 @@ class _Pass:
         newest = await before_look(self._books, self._desk, one.symbol)
         snapshot = await self._desk.venue.snapshot()
         position = snapshot.position(one.symbol)
+        if position is None and (why := snapshot.unproven(one.symbol)):
+            return Placed(one, f"whether its position is gone cannot be told: {why}", False), False
         if position is None or not position.qty:
             return Placed(one, "its position is gone", True), False
         if position.side.value != one.side:
@@ -228,7 +237,7 @@ class _Pass:
             held=abs(position.qty),
         )
         done = await place_stops(self._hands, self._books, drafts, newest)
-        is_covered, _ = await covered(self._desk, one.symbol)
+        is_covered, _ = await covered(self._books, self._desk, one.symbol)
         return Placed(one, "; ".join(done.said), is_covered, done.recorded_in), done.raced
 
     async def _close(
@@ -242,7 +251,7 @@ class _Pass:
         )
         net = amount(done.net, planned.currency)
         said = f"closed at the market, net {net}" if done.done else f"not closed: {done.reduced.problem}"
-        return Placed(one, "; ".join([said, *done.left]), done.done, done.recorded_in)
+        return Placed(one, "; ".join([said, *done.left]), done.done, done.recorded_in, closed=done.done)
 
 
 def _tighter(position: PositionFact, instrument: Instrument, stop_loss_pct: Decimal) -> Decimal:

@@ -18,6 +18,8 @@ from tradectl.store import chain, files, halt, pointers
 from tradectl.store.actor import operator_name
 
 BOUND_MS = 2_000  # to write the latch; then the halt file
+_STEP_MS = 100  # SQLite's own wait is deaf: Ctrl-C is heard between two steps of it
+INTERRUPTED = "interrupted before the latch was written"
 LATCH = "kill_switch"
 NO_REASON = "operator's kill switch"
 APPLICATION_ID = 0x74646374  # of schema_v1, asserted equal in the tests
@@ -30,9 +32,14 @@ class FenceResult:
     """What became of one store. `how` is 'latch', 'halt_file' or 'none' (not fenced, `why` says why).
 
     `at_ms`, `by` and `reason` are those of the latch that stands: an older one's where `already` is true.
+    `strange` says that the file is no readable store: a fence beside it may be beside the wrong file.
+    `interrupted`: Ctrl-C was pressed; the fence came first all the same.
     """
 
-    __slots__ = ("account", "already", "at_ms", "by", "environment", "how", "path", "reason", "venue", "why")
+    __slots__ = (
+        "account", "already", "at_ms", "by", "environment", "how", "interrupted", "path", "reason", "strange", "venue",
+        "why",
+    )  # fmt: skip
 
     def __init__(self, path: str, by: str, at_ms: int, reason: str) -> None:
         self.path = path
@@ -43,13 +50,15 @@ class FenceResult:
         self.at_ms = at_ms
         self.reason = reason
         self.why = ""
+        self.strange = False
+        self.interrupted = False
 
     @property
     def fenced(self) -> bool:
         return self.how != "none"
 
     def line(self) -> str:
-        """One line for the operator: what, whose, where."""
+        """One line for the operator: what, whose, where; a second one where it may be the wrong file."""
         known = f"{self.account} · {self.venue} · {self.environment} · " if self.account else ""
         since = f"{_utc(self.at_ms)} by {self.by}: {_one_line(self.reason)}"
         if self.how == "latch":
@@ -57,8 +66,18 @@ class FenceResult:
             return f"FENCED {known}{self.path}  (latch {LATCH} {was} {since})"
         if self.how == "halt_file":
             was = "was there already" if self.already else f"left {since}"
-            return f"FENCED BY HALT FILE {known}{halt.halt_path(self.path)}  ({was}; the store: {self.why})"
-        return f"NOT FENCED {known}{self.path}  ({self.why})"
+            said = f"FENCED BY HALT FILE {known}{halt.halt_path(self.path)}  ({was}; the store: {self.why})"
+            return f"{said}\n{doubt}" if (doubt := self.doubt()) else said
+        return f"NOT FENCED{': interrupted' if self.interrupted else ''} {known}{self.path}  ({self.why})"
+
+    def doubt(self) -> str:
+        """Of a file that is no readable store, and that no bot is known by: which stores of bots are known here."""
+        known = pointers.pointers() if self.strange else []
+        if not self.strange or any(pointer.path == self.path for pointer in known):
+            return ""
+        named = [f"{one.path} ({'runs' if one.alive else 'was killed'})" for one in known]
+        others = f"bots known here: {', '.join(named)}" if named else "no other bot is known here"
+        return f"NO BOT MAY BE FENCED BY THIS: {self.path} is not a readable store: is it your bot's? {others}"
 
 
 class FenceReport:
@@ -78,6 +97,10 @@ class FenceReport:
     @property
     def fenced(self) -> bool:
         return bool(self.results) and all(result.fenced for result in self.results)
+
+    @property
+    def interrupted(self) -> bool:
+        return any(result.interrupted for result in self.results)
 
 
 REPORT: FenceReport | None = None
@@ -102,11 +125,12 @@ def fast_path(argv: list[str]) -> FenceReport | None:
     # with several stores, one that is locked must not keep the others waiting for their fence
     waiting = paths if len(paths) == 1 else [path for path in paths if not _at_once(report, path, by, reason)]
     for path in waiting:
-        report.results.append(fence(path, by=by, reason=reason, account=report.account))
+        wait_ms = 0 if report.interrupted else BOUND_MS
+        report.results.append(fence(path, by=by, reason=reason, wait_ms=wait_ms, account=report.account))
     REPORT = report
-    if not report.as_json:
-        for result in report.results:
-            print(result.line(), file=sys.stdout if result.how == "latch" else sys.stderr, flush=True)
+    for result in report.results if report.interrupted or not report.as_json else ():
+        aside = report.as_json or result.how != "latch"
+        print(result.line(), file=sys.stderr if aside else sys.stdout, flush=True)
     return report
 
 
@@ -145,16 +169,20 @@ def fence(
 ) -> FenceResult:
     """Sets the kill-switch latch of one store within `wait_ms`, else leaves a halt file. Never raises, never creates.
 
-    `account`, when given, must be the store's own. `halt_file=False` only tries the latch.
+    `account`, when given, must be the store's own. `halt_file=False` only tries the latch. Ctrl-C ends the wait: the
+    halt file is left at once, and `interrupted` says so. A second one ends the rest.
     """
     result = FenceResult(os.path.realpath(path), _clean(by), time.time_ns() // 1_000_000, _clean(reason))
     if not os.path.isfile(result.path):
         result.why = "there is no store at this path, and the kill switch never creates one"
         return result
-    trouble = _set_latch(result, wait_ms, account)
+    try:
+        trouble = _set_latch(result, wait_ms, account)
+    except KeyboardInterrupt:
+        result.interrupted, trouble = True, "" if result.how == "latch" else INTERRUPTED
     if trouble and halt_file and not result.why:
         result.why = trouble
-        _leave_halt_file(result)
+        _leave_halt_file_first(result)
     elif trouble:
         result.why = result.why or trouble
     return result
@@ -168,6 +196,20 @@ def by_halt_file(path: str, *, by: str, reason: str, why: str) -> FenceResult:
     return result
 
 
+def _leave_halt_file_first(result: FenceResult) -> None:
+    """Once more after a Ctrl-C that comes only now; the second one ends it, and what is there then is said."""
+    for _ in range(2):
+        try:
+            _leave_halt_file(result)
+            return
+        except KeyboardInterrupt:
+            again, result.interrupted = result.interrupted, True
+            if again:
+                break
+    if halt.read(result.path) is not None:
+        result.how = "halt_file"
+
+
 def _paths(report: FenceReport) -> list[str]:
     if report.state:
         return [report.state]
@@ -179,8 +221,8 @@ def _paths(report: FenceReport) -> list[str]:
 
 
 def _at_once(report: FenceReport, path: str, by: str, reason: str) -> bool:
-    result = fence(path, by=by, reason=reason, wait_ms=0, account=report.account, halt_file=False)
-    if result.fenced:
+    result = fence(path, by=by, reason=reason, wait_ms=0, account=report.account, halt_file=report.interrupted)
+    if result.fenced or result.interrupted:
         report.results.append(result)
     return result.fenced
 
@@ -190,48 +232,55 @@ def _set_latch(result: FenceResult, wait_ms: int, account: str) -> str:
     end_ns = time.monotonic_ns() + wait_ms * 1_000_000
     conn = None
     try:
-        conn = sqlite.connect(files.uri(result.path), uri=True, timeout=wait_ms / 1000, isolation_level=None)
-        conn.execute("PRAGMA synchronous = EXTRA")
-        known = conn.execute("PRAGMA application_id").fetchone()[0]
-        version = conn.execute("PRAGMA user_version").fetchone()[0]
+        conn = sqlite.connect(files.uri(result.path), uri=True, timeout=0, isolation_level=None)
+        _patiently(conn, "PRAGMA synchronous = EXTRA", end_ns)
+        known = _patiently(conn, "PRAGMA application_id", end_ns).fetchone()[0]
+        version = _patiently(conn, "PRAGMA user_version", end_ns).fetchone()[0]
         if known == 0 and version == 0:
+            result.strange = True
             return "it is empty or was never finished"
         if known != APPLICATION_ID:
             result.why = "this is not a tradectl store but another program's database"
             return result.why
-        _read_identity(result, conn)
+        _read_identity(result, conn, end_ns)
         if account and result.account and account != result.account:
             result.why = f"the store belongs to account {result.account!r}, not {account!r}"
             return result.why
         if version > SCHEMA_VERSION:
             return f"it was written by a newer tradectl (schema {version})"
-        _remaining(conn, end_ns)
-        conn.execute("BEGIN IMMEDIATE")
+        _patiently(conn, "BEGIN IMMEDIATE", end_ns)
         fresh = chain.set_latch(conn, LATCH, "", result.by, result.at_ms, result.reason)
         if not fresh:
             result.already = True
             result.by, result.at_ms, result.reason = conn.execute(
                 "SELECT set_by, set_at_ms, reason FROM latches WHERE name = ? AND scope = ''", (LATCH,)
             ).fetchone()
-        _remaining(conn, end_ns)
-        conn.execute("COMMIT")
+        _patiently(conn, "COMMIT", end_ns)
         result.how = "latch"
         return ""
     except (sqlite.Error, TypeError) as error:  # TypeError: a row that every store has is missing
+        result.strange = not result.account and "lock" not in str(error)
         return f"{error} (waited up to {wait_ms / 1000:g} s)" if "lock" in str(error) else str(error)
     finally:
         if conn is not None:
             conn.close()  # rolls back what was not committed
 
 
-def _read_identity(result: FenceResult, conn: "sqlite.Connection") -> None:
-    row = conn.execute("SELECT account, venue, environment FROM identity WHERE id = 1").fetchone()
+def _read_identity(result: FenceResult, conn: "sqlite.Connection", end_ns: int) -> None:
+    row = _patiently(conn, "SELECT account, venue, environment FROM identity WHERE id = 1", end_ns).fetchone()
     result.account, result.venue, result.environment = row
 
 
-def _remaining(conn: "sqlite.Connection", end_ns: int) -> None:
-    left_ms = max((end_ns - time.monotonic_ns()) // 1_000_000, 0)
-    conn.execute(f"PRAGMA busy_timeout = {left_ms:d}")
+def _patiently(conn: "sqlite.Connection", sql: str, end_ns: int) -> "sqlite.Cursor":
+    """Waits for the lock until `end_ns`, step by step."""
+    while True:
+        left_ms = max((end_ns - time.monotonic_ns()) // 1_000_000, 0)
+        conn.execute(f"PRAGMA busy_timeout = {min(left_ms, _STEP_MS):d}")
+        try:
+            return conn.execute(sql)
+        except sqlite.OperationalError as error:
+            if left_ms <= _STEP_MS or "lock" not in str(error):
+                raise
 
 
 def _leave_halt_file(result: FenceResult) -> None:

@@ -8,7 +8,7 @@ from tradectl.cli.figures import counted, money, price, share
 from tradectl.cli.render import Cell, Screen, plain
 from tradectl.domain.money import text
 from tradectl.operations.exposure import AtRisk, CouldAdd, Exposure
-from tradectl.operations.killswitch_check import close_command
+from tradectl.operations.killswitch_check import ways_out
 from tradectl.operations.times import when
 
 WIDE = 116  # characters that every column needs; a narrower terminal gets the ones asked for most
@@ -128,7 +128,8 @@ def _meaning(screen: Screen, found: Exposure) -> None:
         some = "all of it" if held.uncovered_qty == held.qty else f"{text(held.uncovered_qty)} of {text(held.qty)}"
         why = f"; {held.stops_why}" if held.stops_why else ""
         screen.text(f"{held.symbol}: no stop on {some}, its loss has no bound{why}", "bad")
-        screen.command(close_command(held.symbol, found.store))
+        for command in ways_out(held.symbol, found.store):
+            screen.command(command)
     for one in found.positions:
         if one.line.dust:
             screen.text(f"{one.line.symbol}: dust, below the venue's smallest order", "warn")

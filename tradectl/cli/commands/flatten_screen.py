@@ -54,7 +54,9 @@ def _what_rests(screen: Screen, planned: FlattenPlan) -> None:
         for sentence in close.warnings:
             screen.text(f"{symbol}: {sentence}", "warn")
     for position in planned.unlisted:
-        screen.text(f"{position.symbol}: the venue does not list its contract, it cannot be closed from here", "bad")
+        screen.text(f"{position.symbol}: not listed, or with two legs: it cannot be closed from here", "bad")
+    for sentence in planned.absent:
+        screen.text(sentence, "bad")
     for name in planned.nothing_in:
         screen.text(f"{name}: nothing is open there", "warn")
     if planned.adding:
@@ -117,7 +119,8 @@ def ending(screen: Screen, done: Flattened) -> None:
         else:
             screen.text(f"FLAT: the venue shows nothing open{where} any more", "good")
         if done.recorded.where != "store":
-            screen.text(f"recorded in: {done.recorded.where or 'nowhere'} ({done.recorded.trouble})", "warn")
+            where = f"recorded in: {done.recorded.where}" if done.recorded.where else "nothing could be recorded"
+            screen.text(f"{where} ({done.recorded.trouble})", "warn")
     if done.adding:
         rest = "rests" if len(done.adding) == 1 else "rest"
         screen.text(f"{counted(len(done.adding), 'order')} still {rest} and could open again: {_listed(done)}", "warn")

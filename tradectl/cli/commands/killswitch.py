@@ -49,6 +49,8 @@ def activate(
         for result in results:
             if not inv.json:
                 print(result.line(), file=inv.stdout if result.how == "latch" else inv.stderr, flush=True)
+    if any(result.interrupted for result in results):
+        raise KeyboardInterrupt
     import asyncio
 
     from tradectl.cli import render
@@ -107,11 +109,12 @@ def status(ctx: typer.Context) -> ExitCode:
 
 @page(
     "Clears the latch and removes the halt file. Refused while an entry is in doubt, a position is not covered, or the"
-    " venue cannot be read; --override clears it all the same, and stays on the record. On a terminal it asks.",
+    " venue cannot be read; --override clears it all the same, and stays on the record. It asks; where nobody"
+    " can be asked, it takes --yes.",
     example='tradectl killswitch clear --approver "A. Operator" --reason "feed is back, positions covered"',
     exits={
         ExitCode.OK: "cleared, or it was not active",
-        ExitCode.REFUSED: "refused: its cause still holds, or the store cannot be used",
+        ExitCode.REFUSED: "refused or not confirmed: its cause still holds, or the store cannot be used",
         ExitCode.BUSY: "the store is locked: try again",
         ExitCode.CONFIG: "the store had to be found through a configuration that is invalid",
     },
@@ -129,23 +132,21 @@ def clear(
     from tradectl.cli.commands import killswitch_screen as screens
     from tradectl.errors import UsageError
     from tradectl.operations import killswitch_clear
-    from tradectl.operations.killswitch_venue import Books
     from tradectl.operations.opening import find_store
 
     if not approver.strip() or not reason.strip():
         raise UsageError("clearing the kill switch takes a name and a reason", hint="--approver NAME --reason TEXT")
-    books = Books.must_open(find_store(inv.state, inv.config))
+    books = killswitch_clear.open_books(find_store(inv.state, inv.config))
     try:
         planned = asyncio.run(killswitch_clear.plan(books, actor=approver))
-        if not inv.json:
-            screens.clear_plan(render.Screen(inv), planned)
+        if (screen := confirm.plan_screen(inv)) is not None:
+            screens.clear_plan(screen, planned)
         if not planned.active:
             if inv.json:
                 render.document(inv, "killswitch clear", {"cleared": False, "state": planned.state})
             return ExitCode.OK
         killswitch_clear.refuse(planned, override=override)
-        if inv.asks and not inv.json:
-            confirm.confirm(inv, "Let entries go again?")
+        confirm.confirm(inv, "Let entries go again?")
         done = killswitch_clear.apply(books, planned, approver=approver, reason=reason, override=override)
     finally:
         books.close()

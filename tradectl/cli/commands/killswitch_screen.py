@@ -14,7 +14,7 @@ from tradectl.domain.position import PositionFact
 from tradectl.errors import Refused
 from tradectl.execution.sweep import Swept
 from tradectl.operations.killswitch_activate import Activation
-from tradectl.operations.killswitch_check import Check, describe
+from tradectl.operations.killswitch_check import Check, describe, ways_out
 from tradectl.operations.killswitch_clear import Cleared, ClearPlan
 from tradectl.operations.killswitch_status import Status
 from tradectl.operations.times import when
@@ -23,13 +23,16 @@ _TONES = {"cancelled": "", "gone": "dim", "kept": "good", "failed": "bad", "unkn
 
 
 def ask_flatten(inv: Invocation, held: tuple[PositionFact, ...]) -> bool:
-    """Shows what would be closed and asks; False when the answer is no, or nobody can be asked."""
+    """Shows what would be closed and asks; False when the answer is no, also by Ctrl-C, or nobody can be asked."""
     listed = ", ".join(f"{one.symbol} {one.side.value} {text(abs(one.qty))}" for one in held)
     print(f"--flatten closes at the market, reduce-only: {listed}", file=inv.stderr)
     try:
         confirm.confirm(inv, "Close all of these now?")
     except Refused as refusal:
-        print("\n".join(refusal.lines()), file=inv.stderr)
+        if not inv.asks:
+            print("\n".join(refusal.lines()), file=inv.stderr)
+        return False
+    except KeyboardInterrupt:  # the fence and the sweep before it are still to be recorded and said
         return False
     return True
 
@@ -66,6 +69,8 @@ def activation(screen: Screen, done: Activation) -> None:
             "bad" if closed.problem else "good",
         )
     _verified(screen, done)
+    if doubt := done.fence.doubt():
+        screen.text(doubt, "bad")
     if done.recorded.where != "store":
         where = done.recorded.where or "nowhere"
         screen.text(f"recorded in: {where} ({done.recorded.trouble}); it is imported by the next clear", "warn")
@@ -146,6 +151,7 @@ def activation_body(done: Activation) -> dict[str, object]:
         "at_ms": fence.at_ms,
         "reason": fence.reason,
         "why_not": fence.why,
+        "doubt": fence.doubt(),
         "drained": done.drained,
         "swept": done.swept,
         "closed": done.closed,
@@ -164,7 +170,8 @@ def status(screen: Screen, shown: Status) -> None:
     if not shown.active:
         screen.text(f"NOT ACTIVE{whose} {shown.path}", "good")
     else:
-        screen.text(f"ACTIVE{whose} {shown.path}", "bad")
+        by = f" by halt file {shown.halt_file}, of the store" if shown.latch is None else ""
+        screen.text(f"ACTIVE{whose}{by} {shown.path}", "bad")
     facts: list[tuple[str, object]] = []
     if shown.latch is not None:
         facts += [
@@ -198,6 +205,10 @@ def status(screen: Screen, shown: Status) -> None:
             "bad" if seen.naked else tone,
         )
         _held(screen, seen)
+        for one in seen.naked:
+            screen.text(f"{one.sentence()}; cover it, or get out:", "bad")
+            for command in ways_out(one.symbol, str(shown.path)):
+                screen.command(command)
     if shown.active:
         _rows(screen, "Clear with", (shown.clear_with,))
 

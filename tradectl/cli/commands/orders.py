@@ -70,7 +70,7 @@ def list_orders(
 def cancel(
     ctx: typer.Context,
     order: Annotated[str, typer.Argument(metavar="ID", help="The venue's id or the client id, exactly.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why, for the journal.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the journal; --override needs it.")] = "",
     override: Annotated[
         bool, typer.Option("--override", help="Also a protective stop that its position needs; recorded.")
     ] = False,
@@ -88,6 +88,8 @@ def cancel(
     name = order.strip()
     if not name:
         raise UsageError("which order?", hint="tradectl orders list shows their ids")
+    if override and not reason.strip():
+        raise UsageError("an override takes a reason", hint="--reason TEXT")
     books = Books.open_for_exit(find_store(inv.state, inv.config))
 
     async def whole() -> screens.Outcome:

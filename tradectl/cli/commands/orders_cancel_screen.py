@@ -56,9 +56,9 @@ def result(screen: Screen, done: Outcome) -> None:
         screen.text("OVERRIDDEN, on the record: a protective stop that its position needed", "warn")
     if done.held is not None:
         screen.text(done.held.sentence(), "good" if done.held.covered else "bad")
-    if done.recorded is not None and done.recorded.where != IN_STORE:
-        screen.text(f"recorded in: {done.recorded.where or 'nowhere'} ({done.recorded.trouble})", "warn")
-    elif done.recorded is not None and done.recorded.trouble:
+    if done.recorded is not None and done.recorded.where not in (IN_STORE, ""):
+        screen.text(f"recorded in: {done.recorded.where} ({done.recorded.trouble})", "warn")
+    elif done.recorded is not None and done.recorded.where and done.recorded.trouble:
         screen.text(done.recorded.trouble, "warn")
     for sentence in done.left:
         screen.text(f"left to do: {sentence}", "bad")

@@ -36,7 +36,7 @@ def list_positions(ctx: typer.Context) -> ExitCode:
     finally:
         books.close()
     render.answer(inv, "positions list", found, lambda screen: screens.listing(screen, found))
-    return ExitCode.DRIFT if found.unprotected else ExitCode.OK
+    return ExitCode.DRIFT if found.unprotected or found.absent else ExitCode.OK
 
 
 @page(

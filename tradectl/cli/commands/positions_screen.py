@@ -8,7 +8,7 @@ from tradectl.cli.figures import counted, money, price
 from tradectl.cli.render import Cell, Screen
 from tradectl.domain.money import amount, percent, text
 from tradectl.domain.position import Protection
-from tradectl.operations.killswitch_check import close_command
+from tradectl.operations.killswitch_check import ways_out
 from tradectl.operations.position_exit import Closed, ClosePlan
 from tradectl.operations.positions_list import PositionLine, Positions
 from tradectl.operations.times import span, when
@@ -37,6 +37,8 @@ def listing(screen: Screen, found: Positions) -> None:
         f"{whose}: {count} open, uPnL {amount(found.unrealised, identity.currency)}, "
         f"equity {amount(found.equity, identity.currency)}, venue time {when(found.at_ms)}"
     )
+    for sentence in found.absent:
+        screen.text(sentence, "bad")
     if found.store_trouble:
         screen.text(f"the books could not be read beside it: {found.store_trouble}", "warn")
     if not found.positions:
@@ -51,7 +53,9 @@ def listing(screen: Screen, found: Positions) -> None:
             screen.text(f"{line.symbol}: {line.stops_why}", "bad")
     for line in found.unprotected:
         said = "is NAKED" if not line.covered_qty else f"has stops on {text(line.covered_qty)} of {text(line.qty)} only"
-        screen.text(f"{line.symbol} {said}; get out with: {close_command(line.symbol, found.store)}", "bad")
+        screen.text(f"{line.symbol} {said}; cover it, or get out:", "bad")
+        for command in ways_out(line.symbol, found.store):
+            screen.command(command)
 
 
 def _row(line: PositionLine) -> tuple[object, ...]:
@@ -68,7 +72,7 @@ def _row(line: PositionLine) -> tuple[object, ...]:
         Cell(_covers(line), "good" if covered else "bad"),
         percent(line.stop_distance) if line.stop_distance is not None else None,
         amount(line.stop_money) if line.stop_money is not None else None,
-        Cell(span(line.naked_ms), "bad") if line.naked_ms is not None else None,
+        None if covered else Cell(span(line.naked_ms) if line.naked_ms is not None else "unknown", "bad"),
     )
 
 
@@ -117,7 +121,8 @@ def closed(screen: Screen, done: Closed) -> None:
     for one in done.cancelled:
         screen.text(f"{one.result}: {one.order.order_id} ({one.why})")
     if done.recorded_in != "store":
-        screen.text(f"recorded in the {done.recorded_in}", "warn")
+        where = f"recorded in the {done.recorded_in}" if done.recorded_in else "nothing is recorded"
+        screen.text(where if done.recorded_in or done.reduced.sent else "nothing was sent", "warn")
     for sentence in done.left:
         screen.text(f"left to do: {sentence}", "bad")
     for sentence in done.notes:

@@ -87,5 +87,5 @@ def reconcile(
         done = asyncio.run(whole())
     finally:
         books.close()
-    render.answer(inv, "reconcile", screens.body(done), lambda screen: screens.result(screen, done, save))
+    render.answer(inv, "reconcile", screens.body(done), lambda screen: screens.result(screen, done, save, plan))
     return done.exit_code

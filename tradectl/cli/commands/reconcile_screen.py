@@ -49,11 +49,13 @@ def _all_steps(found: Reconciliation) -> list[str]:
     return first + _steps(found.plan.actions)
 
 
-def result(screen: Screen, done: Reconciliation | Applied, saved: Path | None) -> None:
+def result(screen: Screen, done: Reconciliation | Applied, saved: Path | None, planned: Path | None = None) -> None:
+    """`saved`: the file that keeps the plan now; `planned`: the one that it came from."""
     if isinstance(done, Applied):
         for one in done.done:
             if one.action.kind is not ActionKind.NOTE or one.failed:
-                screen.text(f"{'FAILED ' if one.failed else ''}{_step(one.action)}: {one.sentence}", _tone(one))
+                said = "1 fill booked" if one.sentence == "1 fills booked" else one.sentence
+                screen.text(f"{'FAILED ' if one.failed else ''}{_step(one.action)}: {said}", _tone(one))
         screen.text("read again:")
         _answer(screen, done.after)
         _findings(screen, done.after, shown=frozenset(done.before.plan.findings))
@@ -63,10 +65,16 @@ def result(screen: Screen, done: Reconciliation | Applied, saved: Path | None) -
     plan(screen, done)
     if saved is not None:
         screen.text("saved; to apply it while the world is the same:")
-        screen.command(f"tradectl reconcile --plan {saved} --apply --state {done.path}")
+        screen.command(_again(done, f" --plan {saved}"))
     elif done.anything_to_do:
         screen.text("nothing was changed; to do it:")
-        screen.command(f"tradectl reconcile --apply --state {done.path}")
+        adopted = "".join(f" --adopt {symbol}" for symbol in sorted(done.adopt))
+        screen.command(_again(done, f" --plan {planned}" if planned is not None else adopted))
+
+
+def _again(done: Reconciliation, which: str) -> str:
+    reason = " --reason TEXT" if done.adopt else ""  # an adoption is not applied without one
+    return f"tradectl reconcile{which} --apply{reason} --state {done.path}"
 
 
 def _answer(screen: Screen, found: Reconciliation) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from decimal import Decimal
 
 from tradectl.cli.context import Invocation
 from tradectl.cli.render import Cell, Screen, answer
@@ -19,12 +20,15 @@ DATA_ENDED = "the market data ended"  # how the engine says that a replay is ove
 
 
 def show(inv: Invocation, report: SessionReport) -> None:
+    own, taken_in = _own(report)
     body = {
         "report": report,
-        "wins": report.wins,
-        "net": report.net,
-        "fees": report.fees,
-        "funding": report.funding,
+        "wins": sum(trade.net >= 0 for trade in own),
+        "net": sum((trade.net for trade in own), Decimal(0)),
+        "fees": sum((trade.fees for trade in own), Decimal(0)),
+        "funding": sum((trade.funding for trade in own), Decimal(0)),
+        "carried": len(_carried(report, own)),
+        "taken_in": len(taken_in),
     }
     answer(inv, "run", body, lambda screen: _draw(screen, report))
 
@@ -48,11 +52,8 @@ def _draw(screen: Screen, report: SessionReport) -> None:
             ("market time", f"{_minute(report.venue_from_ms)} to {_minute(report.venue_to_ms)}"),
             ("cycles", f"{report.cycles} completed, {report.failed_cycles} not completed"),
             ("equity", f"{amount(report.equity_start, money)} → {amount(report.equity_end, money)}"),
-            (
-                "trades",
-                f"{len(report.trades)} closed, {report.wins} won, {len(report.trades) - report.wins} lost; "
-                f"{report.entries} entries from {report.signals} signals",
-            ),
+            ("trades", _trades(report)),
+            *_taken_in(report),
             ("net P&L", _toned(report)),
             ("refused", _counted(report.refusals, "signals") or "none"),
             ("held back", _counted(report.held_back, "cycles") or "none"),
@@ -78,12 +79,43 @@ def _counted(counts: tuple[tuple[str, int], ...], of_what: str) -> str:
     return ", ".join(f"{code} ({count} {of_what if count > 1 else of_what[:-1]})" for code, count in counts)
 
 
+def _own(report: SessionReport) -> tuple[list[ClosedTrade], list[ClosedTrade]]:
+    """(trades that closed in this run, those that had closed before its first look and were only booked by it)"""
+    own = [trade for trade in report.trades if trade.closed_ms >= report.venue_from_ms]
+    return own, [trade for trade in report.trades if trade.closed_ms < report.venue_from_ms]
+
+
+def _carried(report: SessionReport, own: list[ClosedTrade]) -> list[ClosedTrade]:
+    return [trade for trade in own if trade.opened_ms < report.venue_from_ms]
+
+
+def _trades(report: SessionReport) -> str:
+    own, _ = _own(report)
+    won = sum(trade.net >= 0 for trade in own)
+    carried = len(_carried(report, own))
+    since = f" ({carried} carried: opened before this run)" if carried else ""
+    came = f"{report.entries} entries from {report.signals} signals"
+    return f"{len(own)} closed{since}, {won} won, {len(own) - won} lost; {came}"
+
+
+def _taken_in(report: SessionReport) -> list[tuple[str, object]]:
+    _, earlier = _own(report)
+    if not earlier:
+        return []
+    net = sum((trade.net for trade in earlier), Decimal(0))
+    return [
+        ("taken in", f"{len(earlier)} closed before this run, only booked by it (net {amount(net, report.currency)})")
+    ]
+
+
 def _toned(report: SessionReport) -> Cell:
-    money = report.currency
-    sentence = (
-        f"{amount(report.net, money)} (fees {amount(report.fees, money)}, funding {amount(report.funding, money)})"
+    own, _ = _own(report)
+    net, fees, funding = (
+        amount(sum((getattr(trade, name) for trade in own), Decimal(0)), report.currency)
+        for name in ("net", "fees", "funding")
     )
-    return Cell(sentence, "good" if report.net >= 0 else "warn")
+    gained = sum((trade.net for trade in own), Decimal(0)) >= 0
+    return Cell(f"{net} (fees {fees}, funding {funding})", "good" if gained else "warn")
 
 
 def _trade_row(trade: ClosedTrade) -> tuple[object, ...]:

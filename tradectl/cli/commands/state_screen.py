@@ -44,11 +44,18 @@ def _latches(screen: Screen, page: StatePage) -> None:
 
 
 def _as_of(page: StatePage) -> str:
-    if page.account is None:
+    """Of the account and its positions."""
+    if page.account is not None and page.by_operator:
+        return f"as of {when(page.account.at_ms)}, seen by an operator's command"
+    return _cycle(page)
+
+
+def _cycle(page: StatePage) -> str:
+    """Of what only the bot's cycles write."""
+    if page.account is None or page.bot.cycle_venue_ms is None:
         return "no cycle was completed yet"
     aged = f", {span(page.age_ms)} ago" if page.age_ms is not None else ""
-    cycle = f", cycle {page.bot.cycle}" if page.bot.cycle else ""
-    return f"as of {when(page.account.at_ms)}{cycle}{aged}"
+    return f"as of {when(page.bot.cycle_venue_ms)}, cycle {page.bot.cycle}{aged}"
 
 
 def _account(screen: Screen, page: StatePage) -> None:
@@ -64,19 +71,24 @@ def _account(screen: Screen, page: StatePage) -> None:
     else:
         screen.table(
             ("symbol", "side", "size", "entry", "mark", "uPnL", "stop", "covered"),
-            [_position(line) for line in page.positions],
+            [_position(line, page) for line in page.positions],
             title=f"Positions ({_as_of(page)})",
             empty="the bot has not looked at the venue yet",
         )
+    if page.outdated and (page.positions or page.books_only):
+        screen.text("no bot keeps this picture up to date; now:", "warn")
+        screen.command(f"tradectl stops list --state {page.store.path}")
     if page.account is None:
         for symbol, qty in page.books_only.items():
             screen.text(f"the books hold {text(qty)} {symbol}", "warn")
 
 
-def _position(line: PositionLine) -> tuple[object, ...]:
+def _position(line: PositionLine, page: StatePage) -> tuple[object, ...]:
     covered = {"covered": "covered", "naked": "NAKED"}.get(line.protection, f"only {text(line.covered_qty)}")
-    if line.naked_since_ms is not None:
+    if line.naked_since_ms is not None and line.protection != "covered":
         covered += f" since {when(line.naked_since_ms)}"
+    if page.outdated and page.account is not None:
+        covered += f" when last seen {when(page.account.at_ms)[11:]}"
     return (
         line.symbol,
         line.side,
@@ -85,14 +97,14 @@ def _position(line: PositionLine) -> tuple[object, ...]:
         price(line.mark_price),
         Cell(signed(line.unrealised), "bad" if line.unrealised < 0 else "good"),
         price(line.stop_price),
-        Cell(covered, "good" if line.protection == "covered" else "bad"),
+        Cell(covered, "bad" if line.protection != "covered" else "warn" if page.outdated else "good"),
     )
 
 
 def _limits(screen: Screen, page: StatePage) -> None:
     screen.blank()
     if screen.width < WIDE and page.limits:
-        screen.title(f"Limits ({_as_of(page)})")
+        screen.title(f"Limits ({_cycle(page)})")
         screen.facts([(line.name, _in_words(line)) for line in page.limits])
     else:
         _limit_table(screen, page)
@@ -123,7 +135,7 @@ def _limit_table(screen: Screen, page: StatePage) -> None:
             )
             for line in page.limits
         ],
-        title=f"Limits ({_as_of(page)})",
+        title=f"Limits ({_cycle(page)})",
         empty="not known yet: the bot writes them with every cycle",
     )
 

@@ -105,7 +105,8 @@ def place_missing(
                 return planned
             if (screen := confirm.plan_screen(inv)) is not None:
                 screens.plan(screen, planned, choice)
-            confirm.confirm(inv, screens.question(planned, choice))
+            if question := screens.question(planned, choice):
+                confirm.confirm(inv, question)
             return await stops_place.apply(
                 books,
                 desk,

@@ -56,7 +56,7 @@ def _position(line: PositionLine) -> tuple[object, ...]:
         price(line.mark_price),
         price(line.liquidation_price) if line.liquidation_price is not None else None,
         Cell("all" if covered else f"{text(line.covered_qty)} of {text(line.qty)}", "good" if covered else "bad"),
-        Cell(span(line.naked_ms), "bad") if line.naked_ms is not None else None,
+        None if covered else Cell(span(line.naked_ms) if line.naked_ms is not None else "unknown", "bad"),
     )
 
 
@@ -98,6 +98,8 @@ def body(found: Stops) -> dict[str, object]:
 def plan(screen: Screen, planned: StopPlan, choice: OnBreached) -> None:
     if planned.trouble:
         screen.text(f"the store could not be read: {planned.trouble}; stops are measured from the mark", "warn")
+    if planned.guessed:
+        screen.text(planned.guessed, "warn")
     screen.table(
         _PLAN,
         [
@@ -125,15 +127,18 @@ def plan(screen: Screen, planned: StopPlan, choice: OnBreached) -> None:
         screen.text(f"{passed}: {said}", "bad")
     for symbol in planned.unlisted:
         screen.text(f"{symbol}: the venue does not list its contract, no stop can be placed from here", "bad")
+    for sentence in planned.absent:
+        screen.text(f"not covered for certain: {sentence}", "bad")
 
 
 def question(planned: StopPlan, choice: OnBreached) -> str:
+    """'' where nothing would be placed or closed."""
     breached = len(planned.undecided)
     placed = len(planned.missing) - breached + (breached if choice is OnBreached.TIGHTEN else 0)
     parts = [f"Place {counted(placed, 'missing stop')}"] if placed else []
     if breached and choice is OnBreached.CLOSE:
         parts.append(f"close {counted(breached, 'position')} at the market")
-    return f"{' and '.join(parts) or 'Go on'} now?".capitalize()
+    return f"{' and '.join(parts)} now?".capitalize() if parts else ""
 
 
 def placed(screen: Screen, done: PlacedAll | StopPlan, choice: OnBreached) -> None:
@@ -145,11 +150,15 @@ def placed(screen: Screen, done: PlacedAll | StopPlan, choice: OnBreached) -> No
             _result(screen, one)
         covered = sum(one.covered for one in done.placed)
         whole = covered == len(done.placed)
-        word = "COVERED" if whole else "NOT COVERED"
-        screen.text(
-            f"{word}: {covered} of {counted(len(done.placed), 'position')} covered now, read again at the venue",
-            "good" if whole else "bad",
-        )
+        closed = sum(one.closed for one in done.placed)
+        if closed:
+            screen.text(f"CLOSED: {counted(closed, 'position')}, read again at the venue", "good")
+        if rest := len(done.placed) - closed:
+            word = "COVERED" if whole else "NOT COVERED"
+            screen.text(
+                f"{word}: {covered - closed} of {counted(rest, 'position')} covered now, read again at the venue",
+                "good" if whole else "bad",
+            )
         for sentence in done.notes:
             screen.text(sentence, "warn")
     uncovered = {one.stop.symbol for one in done.placed if not one.covered} if isinstance(done, PlacedAll) else set()
@@ -168,7 +177,7 @@ def placed(screen: Screen, done: PlacedAll | StopPlan, choice: OnBreached) -> No
 
 
 def _looked(screen: Screen, planned: StopPlan, choice: OnBreached) -> None:
-    if not planned.missing and not planned.unlisted:
+    if not planned.missing and not planned.unlisted and not planned.absent:
         held = counted(len(planned.covered), "position")
         screen.text(f"nothing is missing: {held} open, every one covered" if planned.covered else "nothing is open",
                     "good")  # fmt: skip
@@ -194,11 +203,14 @@ def placed_body(done: PlacedAll | StopPlan) -> dict[str, object]:
         "missing": planned.missing,
         "covered": planned.covered,
         "unlisted": planned.unlisted,
+        "absent": planned.absent,
         "store_trouble": planned.trouble,
+        "guessed": planned.guessed,
         "placed": [
             {
                 "symbol": one.stop.symbol,
                 "covered": one.covered,
+                "closed": one.closed,
                 "skipped": one.skipped,
                 "sentence": one.sentence,
                 "recorded_in": one.recorded_in,
@@ -220,7 +232,8 @@ def move_plan(screen: Screen, planned: MovePlan) -> None:
         ("if it fires", _money_line(planned)),
         ("plan", _steps(planned)),
     ]
-    facts += [("note", Cell(f"{describe(order)} is not ours: it stays", "warn")) for order in planned.others]
+    whose = f"cannot be told from ours ({planned.untold})" if planned.untold else "is not ours"
+    facts += [("note", Cell(f"{describe(order)} {whose}: it stays", "warn")) for order in planned.others]
     if planned.trailing:
         facts.append(("note", Cell("the bot trails this stop: it may tighten it further by itself", "warn")))
     if not planned.managed:
@@ -244,17 +257,21 @@ def _steps(planned: MovePlan) -> str:
 
 def moved(screen: Screen, done: Moved | MovePlan) -> None:
     if isinstance(done, MovePlan):
-        screen.text(f"the stop of {done.symbol} stands at {price(done.price)} already: nothing was sent", "good")
+        whose = f" ({', '.join(order.order_id for order in done.others)} is not ours)" if done.others else ""
+        screen.text(f"the stop of {done.symbol} stands at {price(done.price)} already{whose}: nothing was sent", "good")
         return
     planned = done.plan
     for sentence in done.placed:
         screen.text(sentence)
     for one in done.cancelled:
         screen.text(f"{one.result}: {one.order.order_id} ({one.why})")
-    at = price(done.stop_price) if done.stop_price is not None else "-"
-    if done.stands and done.covered:
+    if done.seen is None:
+        screen.text(f"NOT VERIFIED: {planned.symbol} could not be read again", "bad")
+    elif done.stands and done.covered:
+        at = price(done.seen.stop_price or planned.price)
         screen.text(f"MOVED: {planned.symbol} is covered by its stop at {at}, read again at the venue", "good")
-    else:
+    elif not done.seen.gone:
+        at = price(done.seen.stop_price) if done.seen.stop_price is not None else "-"
         screen.text(f"NOT MOVED: {planned.symbol}, stop now at {at}, {'covered' if done.covered else 'NOT covered'}",
                     "bad")  # fmt: skip
     if done.overridden:
@@ -281,7 +298,7 @@ def moved_body(done: Moved | MovePlan) -> dict[str, object]:
         "cancelled": () if isinstance(done, MovePlan) else done.cancelled,
         "stands": nothing or (isinstance(done, Moved) and done.stands),
         "covered": nothing or (isinstance(done, Moved) and done.covered),
-        "stop_price": planned.price if isinstance(done, MovePlan) else done.stop_price,
+        "stop_price": planned.price if isinstance(done, MovePlan) else done.seen and done.seen.stop_price,
         "overridden": isinstance(done, Moved) and done.overridden,
         "left": () if isinstance(done, MovePlan) else done.left,
         "recorded_in": "" if isinstance(done, MovePlan) else done.recorded.where,

@@ -124,6 +124,7 @@ class _Life:
             touched=self.acts.touched,
             by_person=lambda: self.world.exchange.by_person,
             loosened=self.acts.loosened,
+            adopted=self.acts.adopted,
         )
         self.world.exchange.watchers.append(self.watch.see)
         self._stamp = ""
