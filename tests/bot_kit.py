@@ -33,7 +33,7 @@ from tradectl.execution.observe import Evident, StoreEvidence
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor
 from tradectl.sim.embedded import Embedded
-from tradectl.sim.faults import Call, Fault
+from tradectl.sim.faults import Call, Fault, Refuse
 from tradectl.sim.venue import SimVenue
 from tradectl.store import cycles, intents, latches
 from tradectl.store.database import Database
@@ -97,17 +97,23 @@ class Wall:
 
 @dataclass
 class Plan:
-    """A fault plan: `before` and `after` map a call's name to faults, one per such call, None for none."""
+    """A fault plan: `before` and `after` map a call's name to faults, one per such call, None for none.
+
+    `always` is asked first, about every call, as long as it stands.
+    """
 
     before_faults: dict[str, list[Fault | None]] = field(default_factory=dict)
     after_faults: dict[str, list[Fault | None]] = field(default_factory=dict)
     on_before: Callable[[Call], None] | None = None
+    always: Callable[[Call], Fault | None] | None = None
     calls: list[Call] = field(default_factory=list)
 
     def before(self, call: Call) -> Fault | None:
         self.calls.append(call)
         if self.on_before is not None:
             self.on_before(call)
+        if self.always is not None and (fault := self.always(call)) is not None:
+            return fault
         return self._next(self.before_faults, call.name)
 
     def after(self, call: Call) -> Fault | None:
@@ -256,7 +262,7 @@ def _behind(plan: Plan, assembled: Assembled, config: Config) -> Bot:
     inner = SimVenue(embedded.host, embedded.clock, feed=embedded.feed, faults=plan)
     pace = Pace(config.perps.max_requests_per_second, config.perps.max_requests_per_minute, bot.clock)
     backoff = [float(pause) for pause in config.execution.read_backoff_seconds]
-    venue = Evident(PacedVenue(inner, pace, bot.clock, backoff), StoreEvidence(bot.db))
+    venue = Evident(PacedVenue(inner, pace, bot.clock, backoff), StoreEvidence(bot.db), booked_next=True)
     emergency = EmergencyDoor(
         str(bot.db.path), venue, bot.clock, actor="bot", store_tag=bot.db.identity.store_tag,
         recv_window_ms=config.venue.recv_window_ms,
@@ -315,6 +321,15 @@ def lines(rig_: Rig, folder: Path, *, level: str = "DEBUG", fmt: str = "text") -
         yield lambda: path.read_text(encoding="utf-8").splitlines()
     finally:
         close()
+
+
+def refuse(desk: Rig, code: str, *codes: str, retry_after_ms: int | None = None) -> None:
+    """From now on the venue takes none of our orders of these purposes ('st', 'ex', …; see ClientId)."""
+    marks = [f".{each}." for each in codes]
+    fault = Refuse(code, "no", retry_after_ms=retry_after_ms)
+    desk.plan.always = lambda call: (
+        fault if call.name == "place" and any(one in call.subject for one in marks) else None
+    )
 
 
 def count_commits(db: Database) -> list[str]:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from bot_kit import CALM, FLAT, SAG, SOL, UP, D, Rig, lines, rig
+from bot_kit import CALM, FLAT, SAG, SOL, UP, D, Rig, lines, refuse, rig
 from bot_process import BotDesk
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,10 +29,11 @@ from tradectl.errors import EntryRefused, ExitCode, StoreBusy, VenueUnreachable
 from tradectl.execution.protect import Protected, protect
 from tradectl.execution.resolve import adopt_doubt, resolve
 from tradectl.execution.stop_level import already_passed, stop_level
+from tradectl.execution.unprotectable import Strikes
 from tradectl.operations import killswitch_check, positions_close, positions_list
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import Desk
-from tradectl.sim.faults import DropRequest, LoseAnswer, Refuse
+from tradectl.sim.faults import DropRequest, LoseAnswer
 from tradectl.store import decisions, intents, ledger, outbox, session
 from tradectl.store.database import Database
 
@@ -40,11 +41,11 @@ TWO = ("ETHUSDT", SOL)
 LAST = TriggerBy.LAST
 
 
-def go(desk: Rig, snapshot=None) -> Protected:
+def go(desk: Rig, snapshot=None, strikes: Strikes | None = None) -> Protected:
     return desk.run(
         protect(
             desk.db, desk.bot.door, snapshot or desk.snapshot(), desk.read(ledger.open_trades),
-            dict(desk.bot.instruments), desk.bot.protection, desk.bot.clock.now_ms(),
+            dict(desk.bot.instruments), desk.bot.protection, desk.bot.clock.now_ms(), strikes=strikes,
         )
     )  # fmt: skip
 
@@ -440,15 +441,17 @@ def test_a_position_closed_while_its_stop_is_refused_is_not_closed_again(tmp_pat
     with rig(tmp_path, [UP, CALM, CALM]) as desk:
         desk.cycle()
         strip(desk, SOL)
-        desk.plan.before_faults["place"] = [Refuse("reduce_only", "no position")] * 2
+        refuse(desk, "reduce_only", "st")
+        strikes = Strikes()
+        assert "pass 1 of 2" in go(desk, strikes=strikes).naked[SOL]
 
         def act(call) -> None:
-            if call.name == "place" and len(desk.plan.names("place")) == 3:  # the entry's was the first
+            if call.name == "place" and len(desk.plan.names("place")) == 5:  # the entry's, and two of the first pass
                 desk.plan.on_before = None
                 close_elsewhere(desk, SOL)
 
         desk.plan.on_before = act
-        protected = go(desk)
+        protected = go(desk, strikes=strikes)
         assert protected.closed == {} and protected.naked == {} and SOL in protected.gone
         assert Purpose.EXIT not in [one.purpose for one in desk.intents()]
         assert not any("unprotectable" in text for text in naked_alerts(desk))

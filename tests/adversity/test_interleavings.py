@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from bot_kit import CALM, FLAT, SOL, UP, WALL_MS, rig
+from bot_kit import CALM, FLAT, SOL, UP, WALL_MS, refuse, rig
 
 from tradectl.domain.intent import IntentState, Purpose, exit_draft
 from tradectl.domain.position import Side
@@ -13,10 +13,11 @@ from tradectl.execution.ingest import ingest
 from tradectl.execution.protect import protect
 from tradectl.execution.resolve import adopt_doubt, resolve
 from tradectl.execution.submit import Door
+from tradectl.execution.unprotectable import Strikes
 from tradectl.sim.embedded import open_existing
 from tradectl.sim.faults import DropRequest, Refuse
-from tradectl.sim.ops import CancelOrder, PlaceOrder
-from tradectl.store import ledger, outbox, session
+from tradectl.sim.ops import CancelOrder, PlaceOrder, SetServerTime
+from tradectl.store import journal, ledger, outbox, session
 
 TWO = ("ETHUSDT", SOL)
 
@@ -75,15 +76,16 @@ def test_a_close_that_did_not_happen_is_not_called_closed(tmp_path):
     with rig(tmp_path, [UP, CALM, CALM]) as desk:
         desk.cycle()
         strip(desk, SOL)
-        refuse = Refuse("engine_busy", "try later")
-        desk.plan.before_faults["place"] = [refuse] * 3  # two strikes, then the close
+        refuse(desk, "no", "st", "ex")
         (position,) = desk.snapshot().positions
-        done = desk.run(
-            protect(
-                desk.db, desk.bot.door, desk.snapshot(), desk.read(ledger.open_trades), dict(desk.bot.instruments),
-                desk.bot.protection, desk.bot.clock.now_ms(),
-            )
-        )  # fmt: skip
+        strikes = Strikes()
+        for _ in range(2):  # two strikes, then the close
+            done = desk.run(
+                protect(
+                    desk.db, desk.bot.door, desk.snapshot(), desk.read(ledger.open_trades), desk.bot.instruments,
+                    desk.bot.protection, desk.bot.clock.now_ms(), strikes=strikes,
+                )
+            )  # fmt: skip
         assert done.closed == {} and "NOT closed" in done.naked[SOL] and done.changed
         assert desk.snapshot().position(SOL) == position
         texts = [alert.text for alert in desk.read(outbox.pending, 100)]
@@ -138,6 +140,32 @@ def test_an_order_settled_by_another_process_first_is_no_error(tmp_path):
         found = desk.run(resolve(desk.db, desk.bot.venue, desk.bot.clock, max_skew_ms=1000, epoch=desk.bot.epoch))
         assert done and [one.resolved for one in found] == [True]
         assert desk.intents()[-1].state is IntentState.NOT_PLACED
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_bot_thawed_after_its_order_was_judged_by_another_process_sends_nothing_and_goes_on(tmp_path, settled):
+    """Frozen between its commit and its sending; meanwhile `reconcile --apply` has taken it for in doubt, and asked."""
+    with rig(tmp_path, [FLAT] * 4) as desk:
+        frozen: list[int] = []
+
+        def on_read(now_ms: int) -> int:
+            if not frozen and any(one.state is IntentState.RECORDED for one in desk.intents()):
+                frozen.append(now_ms)
+                desk.embedded.host.execute(SetServerTime(now_ms + 60_000))
+                with desk.elsewhere() as other:
+                    adopt_doubt(other, desk.bot.clock, reason="left by a bot that is gone")
+                    if settled:
+                        drive(resolve(other, desk.bot.venue, desk.bot.clock, max_skew_ms=1000, actor="ann"))
+                return desk.bot.clock.now_ms()
+            return now_ms
+
+        desk.at_clock(on_read)
+        done = desk.run(desk.bot.door.submit(desk.entry()))
+        assert frozen and done.outcome is None and done.intent.state is IntentState.NOT_PLACED
+        assert desk.plan.names("place") == [] and desk.snapshot().positions == ()
+        outcomes = [row.body["to"] for row in desk.read(lambda conn: journal.page(conn, kind="outcome"))]
+        assert sorted(outcomes) == ["not_placed", "unknown"], "told once"
+        desk.cycle()
 
 
 def drive(coroutine) -> None:

@@ -360,7 +360,7 @@ def recovery_is_skipped() -> Iterator[None]:
 def a_stop_that_was_placed_is_not_looked_at_again() -> Iterator[None]:
     """An operator's command calls a position covered because it has sent a stop."""
 
-    async def surely(desk: Any, symbol: str) -> tuple[bool, None]:
+    async def surely(books: Any, desk: Any, symbol: str) -> tuple[bool, None]:
         return True, None
 
     with patch.object(stops_place, "covered", surely), patch.object(stops_place, "place_stops", _unsent):

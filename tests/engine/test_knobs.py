@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from bot_kit import CALM, FIVE_MS, FLAT, SAG, SOL, UP, WALL_MS, D, Rig, Row, configure, lines, rig
+from bot_kit import CALM, FIVE_MS, FLAT, SAG, SOL, UP, WALL_MS, D, Rig, Row, configure, lines, refuse, rig
 
 from tradectl.config.available import refuse_unavailable
 from tradectl.config.knob import fact_of, walk
@@ -257,6 +257,52 @@ def an_unexplained_position_is_protected_or_only_reported(tmp_path: Path) -> Non
             if stops:
                 assert abs(stops[0].trigger_price - position.mark_price * D("0.99")) <= D("0.01")
     assert seen == {"protect": 1, "report": 0}
+
+
+def cycles_until_closed(desk: Rig) -> int:
+    """With a stop that was taken away, and a venue that takes no other."""
+    desk.cycle()
+    host = desk.embedded.host
+    for order in desk.snapshot().orders:
+        now_ms = host.state.server_ms
+        host.execute(CancelOrder(SOL, order.order_id, now_ms, now_ms + 5000))
+    refuse(desk, "no", "st")
+    for turn in range(1, 9):
+        desk.cycle()
+        if not desk.snapshot().positions:
+            return turn
+    return 0
+
+
+HELD: list[Row] = [UP, *[("100.5", "100.6", "100.4", "100.5")] * 9]
+
+
+@proves("safety.protection.strikes")
+def refusals_in_so_many_passes_close_a_position(tmp_path: Path) -> None:
+    took = {}
+    for strikes in (1, 2, 5):
+        with rig(folder(tmp_path, strikes), HELD, {"safety.protection.strikes": strikes}) as desk:
+            took[strikes] = cycles_until_closed(desk)
+    assert took == {1: 1, 2: 2, 5: 5}
+
+
+@proves("safety.protection.grace_seconds")
+def grace_delays_that_after_a_start(tmp_path: Path) -> None:
+    took = {}
+    for seconds in (90, 901):
+        with rig(folder(tmp_path, seconds), HELD, {"safety.protection.grace_seconds": seconds}) as desk:
+            took[seconds] = cycles_until_closed(desk)
+    assert took == {90: 2, 901: 4}
+
+
+@proves("safety.protection.on_unprotectable")
+def an_unprotectable_position_is_closed_or_trading_halted(tmp_path: Path) -> None:
+    seen = {}
+    for choice in ("close", "halt"):
+        with rig(folder(tmp_path, choice), HELD, {"safety.protection.on_unprotectable": choice}) as desk:
+            took = cycles_until_closed(desk)
+            seen[choice] = took, desk.read(latches.get, LatchName.KILL_SWITCH) is not None
+    assert seen == {"close": (2, False), "halt": (0, True)}
 
 
 TWO_TARGETS = [{"distance_r": 1, "fraction": "0.5"}, {"distance_r": 3, "fraction": "0.5"}]

@@ -7,18 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import pytest
 from books import compare
 from bot_kit import CALM, FLAT, SOL, UP, D, Rig, rig
 
+from tradectl.domain.intent import IntentState, Purpose
 from tradectl.domain.order import Confirmed, OrderRequest, OrderSide, OrderType
 from tradectl.domain.position import Protection, coverage
+from tradectl.domain.system_state import LatchName
 from tradectl.engine import daemon
 from tradectl.engine.assemble import RunOptions
 from tradectl.engine.bot import Memory
 from tradectl.engine.recover import restore
-from tradectl.sim.faults import DropRequest, LoseAnswer, Refuse
+from tradectl.execution.observe import Evident, StoreEvidence
+from tradectl.sim.events import Accepted
+from tradectl.sim.faults import CONDITIONAL, Distort, DropRequest, LoseAnswer, Refuse
 from tradectl.sim.ops import CancelOrder, PlaceOrder
-from tradectl.store import cycles, emergency, journal
+from tradectl.store import cycles, emergency, intents, journal, latches
 
 
 @contextmanager
@@ -103,6 +108,59 @@ def test_a_lost_request_is_followed_by_another_only_when_it_can_no_longer_arrive
             desk.run(desk.bot.clock.sleep(1))
             attempt(desk, run_of(desk))
             assert protection(desk) is Protection.COVERED
+
+
+def lagging(desk: Rig) -> None:
+    """From now on the venue's list of conditional orders is empty; asked for by its id, an order is found."""
+    desk.plan.before_faults["snapshot"] = [Distort(empty=frozenset({CONDITIONAL}))] * 100
+
+
+def stops_placed(desk: Rig) -> int:
+    return sum(isinstance(one, Accepted) for one in desk.embedded.host.events_after(0, 10_000))
+
+
+def test_a_stop_that_a_lagging_list_does_not_show_is_asked_for_and_not_placed_again(tmp_path) -> None:
+    with rig(tmp_path, [UP, CALM, CALM, CALM, FLAT]) as desk:
+        desk.cycle()
+        strip(desk)
+        tally, before = run_of(desk), stops_placed(desk)
+        lagging(desk)
+        with locked(desk):
+            for _ in range(3):
+                assert not attempt(desk, tally)
+            desk.bot = replace(desk.bot, venue=Evident(desk.bot.venue._inner, StoreEvidence(desk.db)))
+            assert not attempt(desk, tally), "nor by a process that has placed nothing yet"
+            assert stops_placed(desk) == before + 1 and protection(desk) is Protection.COVERED
+            assert len(emergency.waiting(desk.db.path)) == 2
+            strip(desk)  # found to have ended, it stands for nothing
+            assert not attempt(desk, tally)
+            assert stops_placed(desk) == before + 2 and protection(desk) is Protection.COVERED
+        assert attempt(desk, tally), "and with a store it goes on so"
+        assert stops_placed(desk) == before + 2 and protection(desk) is Protection.COVERED
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_one_that_may_yet_arrive_is_waited_for_by_the_first_cycle_with_a_store_too(tmp_path, arrives: bool) -> None:
+    with rig(tmp_path, [UP, CALM, CALM, CALM]) as desk:
+        desk.cycle()
+        strip(desk)
+        tally = run_of(desk)
+        host = desk.embedded.host
+        with locked(desk):
+            desk.plan.before_faults["place"] = [DropRequest("on its way, the connection broke")]
+            assert not attempt(desk, tally)
+        with locked(desk):  # once more: what was recorded waits, and is not lost by the attempt
+            assert not attempt(desk, tally)
+        assert attempt(desk, tally)
+        (lost,) = [one for one in desk.intents() if one.purpose is Purpose.STOP]
+        assert lost.state is IntentState.UNKNOWN and protection(desk) is Protection.NAKED, "nothing else was sent"
+        assert desk.read(latches.get, LatchName.UNKNOWN_ORDER, SOL) is not None
+        if arrives:
+            assert isinstance(host.execute(PlaceOrder(lost.request(), host.state.server_ms)).reply, Confirmed)
+        assert attempt(desk, tally) and desk.run(desk.bot.clock.sleep(7)) is None and attempt(desk, tally)
+        assert protection(desk) is Protection.COVERED
+        assert len([one for one in desk.snapshot().orders if one.protective]) == 1
+        assert desk.read(intents.in_doubt) == () and emergency.waiting(desk.db.path) == []
 
 
 def test_a_level_already_passed_closes_the_position_without_the_store_and_the_ledger_catches_up(tmp_path) -> None:

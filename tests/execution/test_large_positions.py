@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bot_kit import FLAT, SAG, SOL, UP, D, Rig, rig
+from bot_kit import FLAT, SAG, SOL, UP, D, Rig, refuse, rig
 
 from tradectl.domain.intent import IntentState, Purpose
 from tradectl.domain.position import Protection, coverage
 from tradectl.execution.protect import protect
-from tradectl.sim.faults import Refuse
+from tradectl.execution.unprotectable import Strikes
 from tradectl.sim.ops import CancelOrder
 from tradectl.store import ledger
 
@@ -19,7 +19,7 @@ SMALL_ORDERS = {"sim.instruments": {SOL: {**LISTED, "max_market_qty": "3"}}}
 TURN = [FLAT] * 40 + [UP, *[SAG] * 12]
 
 
-def protect_now(desk: Rig) -> None:
+def protect_now(desk: Rig, strikes: Strikes | None = None) -> None:
     desk.run(
         protect(
             desk.db,
@@ -29,6 +29,7 @@ def protect_now(desk: Rig) -> None:
             dict(desk.bot.instruments),
             desk.bot.protection,
             desk.bot.clock.now_ms(),
+            strikes=strikes,
         )
     )
 
@@ -59,8 +60,11 @@ def test_its_missing_stops_are_placed_in_slices_that_cover_all_of_it(tmp_path: P
 def test_it_is_closed_in_slices_when_the_venue_takes_no_stop(tmp_path: Path) -> None:
     with rig(tmp_path, [FLAT] * 10, SMALL_ORDERS) as desk:
         large_position_without_stops(desk)
-        desk.plan.before_faults["place"] = [Refuse("no", "not now")] * 2
-        protect_now(desk)
+        refuse(desk, "no", "st")
+        strikes = Strikes()
+        protect_now(desk, strikes)
+        assert quantities(desk, Purpose.EXIT) == []
+        protect_now(desk, strikes)
         assert desk.snapshot().position(SOL) is None
         assert quantities(desk, Purpose.EXIT) == ["2.7", "2.7", "2.6"]
 

@@ -20,7 +20,7 @@ from tradectl.domain.lifecycle import POSITION_TRANSITIONS, Managed, PositionSta
 from tradectl.domain.order import OrderFact, OrderSide, OrderStatus
 from tradectl.domain.position import Side
 from tradectl.errors import EntryRefused
-from tradectl.execution.admission import admit
+from tradectl.execution.admission import OVER, admit
 from tradectl.execution.booking import Booking
 from tradectl.store import intents, journal, ledger, positions
 
@@ -81,8 +81,11 @@ class Lives(RuleBasedStateMachine):
         with self.db.transaction() as conn:
             try:
                 admit(conn, draft, store=self.db.path, epoch=0, last_resort=False)
-            except EntryRefused:
-                assert before is not None or ledger.open_trade(conn, X) is not None
+            except EntryRefused as refusal:
+                if refusal.code == OVER:
+                    assert not fresh, "another signal's entry"
+                else:
+                    assert before is not None or ledger.open_trade(conn, X) is not None
                 return
             intents.record(conn, draft, created_ms=self.now_ms, expires_ms=self.now_ms + 5, epoch=0, actor="bot")
         after = self.ours()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bot_kit import CALM, FIVE_MS, FLAT, SOL, D, Rig, Row, lines, rig
+from bot_kit import CALM, FIVE_MS, FLAT, SOL, D, Rig, Row, lines, refuse, rig
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +21,7 @@ from tradectl.domain.system_state import LatchName
 from tradectl.execution.ingest import ingest
 from tradectl.execution.protect import Protected, protect
 from tradectl.execution.stop_level import stop_price
+from tradectl.execution.unprotectable import Strikes
 from tradectl.sim.faults import Delay, DropRequest, Refuse
 from tradectl.sim.ops import CancelOrder, PlaceOrder
 from tradectl.store import halt, ledger, outbox
@@ -57,7 +58,7 @@ def hold(desk: Rig, qty: str = "2", stop: str = "99") -> None:
     desk.cycle()
 
 
-def go(desk: Rig, snapshot: Snapshot | None = None) -> Protected:
+def go(desk: Rig, snapshot: Snapshot | None = None, strikes: Strikes | None = None) -> Protected:
     return desk.run(
         protect(
             desk.db,
@@ -67,6 +68,7 @@ def go(desk: Rig, snapshot: Snapshot | None = None) -> Protected:
             dict(desk.bot.instruments),
             desk.bot.protection,
             desk.bot.clock.now_ms(),
+            strikes=strikes,
         )
     )
 
@@ -156,8 +158,11 @@ def test_a_stop_that_the_venue_keeps_refusing_ends_in_closing_the_position_even_
     strip(desk)
     if how == "halted":
         desk.latch(LatchName.KILL_SWITCH)
-    desk.plan.before_faults["place"] = [Refuse("max_conditional_orders", "no room")] * 2
-    done = go(desk)
+    refuse(desk, "max_conditional_orders", "st")
+    strikes = Strikes()
+    first = go(desk, strikes=strikes)
+    assert first.closed == {} and "pass 1 of 2" in first.naked[SOL] and len(desk.snapshot().positions) == 1
+    done = go(desk, strikes=strikes)
     assert "the venue keeps refusing its stop" in done.closed[SOL] and desk.snapshot().positions == ()
 
 

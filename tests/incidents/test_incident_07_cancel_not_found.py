@@ -2,7 +2,8 @@
 placed; the naked position tripped an emergency.
 
 A new stop is placed and confirmed before the old one is cancelled, and no answer to that cancel undoes it (promise 5).
-A stop that the venue refuses once is no emergency: it takes two refusals in a row, and what is unknown is waited for.
+A stop that the venue refuses once is no emergency: it takes refusals in two passes in a row, and what is unknown or
+passes by itself is waited for.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from bot_kit import SOL, UP, D, Rig, Row, rig
+from bot_kit import SOL, UP, D, Rig, Row, refuse, rig
 from incident_kit import attempt, cancel_by_hand, held, must_be_seen, picture, protections, sent, strip
 
 from tradectl.domain.intent import Purpose, cancel_draft
 from tradectl.domain.order import Confirmed, OrderFact, Rejected, Unknown
 from tradectl.domain.position import Protection, protective_stops
-from tradectl.execution import protect, submit
+from tradectl.execution import protect, submit, unprotectable
 from tradectl.sim.faults import Answer, Call, DropRequest, Fault, LoseAnswer, Refuse
 from tradectl.store import latches, outbox
 
@@ -172,12 +173,16 @@ def a_stop_taken_away_is_no_emergency(folder: Path, trouble: Sequence[Fault | No
         assert covered(desk)
         assert [one.trigger_price for one in stops(desk)] == [OLD]
         assert desk.read(latches.active) == ()
-        assert desk.read(outbox.count_by_type)["safety_naked_position"] == 1, "said once"
+        said = 1 if turns != 2 else 2  # when it begins, and why it lasts
+        assert desk.read(outbox.count_by_type)["safety_naked_position"] == said
 
 
 TROUBLES: dict[str, tuple[list[Fault | None], int]] = {
     "none": ([], 1),
     "refused once": ([Refuse("engine_busy", "try later")], 1),
+    "busy for a pass": ([Refuse("engine_busy", "try later")] * 4, 2),
+    "too many requests": ([Refuse("limit", "too many requests", retry_after_ms=1_000)] * 4, 2),
+    "refused in a pass": ([Refuse("no", "not now")] * 4, 2),
     "lost on the way, twice": ([DropRequest(), DropRequest()], 3),
 }
 
@@ -188,8 +193,15 @@ def test_a_stop_taken_away_is_put_back_and_the_position_kept(tmp_path: Path, nam
 
 
 def test_closing_at_the_first_refusal_is_seen(tmp_path: Path) -> None:
-    with patch.object(protect, "STRIKES", 1), must_be_seen("was ended for it"):
+    at_once = patch.object(unprotectable, "borne", lambda *_: "")
+    with patch.object(protect, "TRIES", 1), at_once, must_be_seen("was ended for it"):
         a_stop_taken_away_is_no_emergency(tmp_path, *TROUBLES["refused once"])
+
+
+@pytest.mark.parametrize("name", ["busy for a pass", "too many requests", "refused in a pass"])
+def test_closing_for_what_one_pass_came_to_is_seen(tmp_path: Path, name: str) -> None:
+    with patch.object(unprotectable, "borne", lambda *_: ""), must_be_seen("was ended for it"):
+        a_stop_taken_away_is_no_emergency(tmp_path, *TROUBLES[name])
 
 
 def test_taking_silence_for_a_refusal_is_seen(tmp_path: Path) -> None:
@@ -199,15 +211,18 @@ def test_taking_silence_for_a_refusal_is_seen(tmp_path: Path) -> None:
         outcome = await real(self, intent)
         return Rejected("timeout", outcome.reason) if isinstance(outcome, Unknown) else outcome
 
-    with patch.object(submit.Door, "_send", impatient), must_be_seen("was ended for it"):
+    at_once = patch.object(unprotectable, "borne", lambda *_: "")
+    with patch.object(submit.Door, "_send", impatient), at_once, must_be_seen("was ended for it"):
         a_stop_taken_away_is_no_emergency(tmp_path, *TROUBLES["lost on the way, twice"])
 
 
-def test_two_refusals_in_a_row_end_the_position_and_nothing_else(tmp_path: Path) -> None:
+def test_refusals_in_two_passes_in_a_row_end_the_position_and_nothing_else(tmp_path: Path) -> None:
     with rig(tmp_path, [UP, *[("100.5", "100.6", "100.4", "100.5")] * 4]) as desk:
         assert attempt(desk)
         strip(desk, SOL)
-        desk.plan.before_faults["place"] = [Refuse("engine_busy", "try later")] * protect.STRIKES
+        refuse(desk, "symbol_halted", "st")
+        assert attempt(desk)
+        assert held(desk) and not sent(desk, Purpose.EXIT), "once is no emergency"
         assert attempt(desk)
         assert held(desk) == {} and desk.snapshot().orders == ()
         (ended,) = sent(desk, Purpose.EXIT)

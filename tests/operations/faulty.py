@@ -3,7 +3,7 @@
 Each rule names a call ('snapshot', 'place', 'cancel', 'find_order', …), its symbol if that matters, and from which such
 call on it holds. What happens: 'refuse', 'drop' (the request is lost), 'lose' (the answer is), or a happening: an order
 id that somebody else cancels just before the call, or a symbol whose position somebody else closes. 'refuse:CODE' is
-refused with the venue's code.
+refused with the venue's code. 'lag' of a snapshot: its list of conditional orders comes back empty.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import asyncio, json, sys
 from pathlib import Path
 from tradectl.domain.order import OrderRequest, OrderType
 from tradectl.sim import embedded
+from tradectl.sim.faults import CONDITIONAL, Distort
 from tradectl.sim.faults import DropRequest, LoseAnswer, Refuse
 
 rules = json.loads(sys.argv.pop(1))
@@ -67,6 +68,8 @@ class Plan:
             except StopIteration:
                 pass
             return None
+        if rule["what"] == "lag":
+            return Distort(empty=frozenset({CONDITIONAL}))
         what, _, code = rule["what"].partition(":")
         return Refuse(code or "engine_busy", "the order was not executed") if what == "refuse" else DropRequest()
 

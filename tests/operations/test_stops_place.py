@@ -148,6 +148,32 @@ def test_with_the_store_locked_it_goes_through_the_emergency_journal(acct: Accou
     assert kinds[:2] == ["recorded", "confirmed"]
 
 
+@pytest.mark.parametrize("begin", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+def test_run_twice_with_the_store_locked_and_a_list_that_lags_it_places_once(acct: Account, begin: str) -> None:
+    acct.long(bracket=False)
+    lagging = (Rule("snapshot", "lag"),)
+    holder = hold_lock(acct.store, begin)
+    try:
+        ran = [faulty.tradectl(acct, *PLACE, rules=lagging) for _ in range(2)]
+    finally:
+        let_go(holder)
+    assert len(stops(acct)) == 1 and [one.code for one in ran] == [0, 0], ran[0].all + ran[1].all
+
+
+def test_one_in_doubt_is_waited_for_with_the_store_locked_too(acct: Account) -> None:
+    acct.long(bracket=False)
+    holder = hold_lock(acct.store)
+    try:
+        first = faulty.tradectl(acct, *PLACE, rules=(Rule("place", "drop", times=1),))
+        lost = emergency.look(acct.store).records[0]["body"]
+        assert first.code == 2 and stops(acct) == []
+        again = acct.tradectl(*PLACE)
+    finally:
+        let_go(holder)
+    (stop,) = stops(acct)
+    assert again.code == 0 and stop.created_ms > lost["expires_ms"]
+
+
 def test_the_kill_switch_does_not_keep_a_stop_out(acct: Account) -> None:
     acct.long(bracket=False)
     assert acct.tradectl("killswitch", "activate").code == 1  # naked: not verified

@@ -11,7 +11,7 @@ from tradectl.config.knob import Section, group, knob
 D = Decimal
 
 _invariant = partial(knob, step="safety invariants", available=False)
-_protection = partial(knob, step="safety: protection", available=False)
+_protection = partial(knob, step="execution: protect")
 _recovery = partial(knob, step="safety: auto-recovery", available=False)
 _ess = partial(knob, step="emergency stop", available=False)
 _limited = partial(knob, step="door of live_limited", available=False)

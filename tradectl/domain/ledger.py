@@ -112,17 +112,6 @@ def book_fill(trade: OpenTrade | None, fill: Fill, next_number: int) -> Booked:
     return Booked(_increase(fresh, fill, rest, fill.fee - fee), closed, realised)
 
 
-def without(trade: OpenTrade, qty: Decimal, price: Decimal) -> OpenTrade:
-    """The trade as if `qty` of what opened it had not filled at `price`: a fill that stood in for others makes way."""
-    signed = qty * trade.side.sign
-    return replace(
-        trade,
-        lot=Lot(trade.lot.qty - signed, trade.lot.cost - signed * price),
-        entry_qty=trade.entry_qty - qty,
-        entry_cost=trade.entry_cost - qty * price,
-    )
-
-
 def book_funding(trade: OpenTrade, funding: Funding) -> OpenTrade:
     return replace(trade, funding=trade.funding + funding.amount)
 

@@ -126,6 +126,10 @@ class OrderFact:
         return not self.reduces
 
 
+# Refusals that pass by themselves: too many requests, a venue that is overloaded, a request that came too late.
+TRANSIENT = frozenset({"rate_limited", "engine_busy", "request_expired"})
+
+
 @dataclass(frozen=True, slots=True)
 class Confirmed:
     """The venue has the order, as described."""
@@ -143,6 +147,11 @@ class Rejected:
     code: str
     message: str
     retry_after_ms: int | None = None
+
+    @property
+    def transient(self) -> bool:
+        """A refusal of this moment that says nothing of the order: the same one may be taken the next time."""
+        return self.retry_after_ms is not None or self.code in TRANSIENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from tradectl.domain.money import ZERO, divide, text
 from tradectl.domain.order import OrderFact
-from tradectl.domain.position import PositionFact
+from tradectl.domain.position import PositionFact, Side
 
 _NOTHING: Mapping[str, Decimal] = MappingProxyType({})
 _SLACK = Decimal("0.02")  # margins follow the mark on some venues, and their parts are read at different moments
@@ -95,11 +95,20 @@ class Snapshot:
     def equity(self) -> Decimal:
         return self.account.equity
 
-    def position(self, symbol: str) -> PositionFact | None:
+    def position(self, symbol: str, side: Side | None = None) -> PositionFact | None:
+        """The first of that symbol, or its leg on `side`: an account in hedge mode has two."""
         for position in self.positions:
-            if position.symbol == symbol:
+            if position.symbol == symbol and (side is None or position.side is side):
                 return position
         return None
+
+    def several_legs(self) -> dict[str, tuple[PositionFact, ...]]:
+        """{symbol: its legs} of what is held on both sides at once."""
+        legs: dict[str, tuple[PositionFact, ...]] = {}
+        for position in self.positions:
+            if position.qty:
+                legs[position.symbol] = (*legs.get(position.symbol, ()), position)
+        return {symbol: each for symbol, each in legs.items() if len(each) > 1}
 
     def orders_of(self, symbol: str) -> tuple[OrderFact, ...]:
         return tuple(order for order in self.orders if order.symbol == symbol)

@@ -7,16 +7,19 @@ from decimal import Decimal
 
 from tradectl import logs
 from tradectl.domain.intent import entry_drafts, exit_drafts, stop_draft
+from tradectl.domain.lifecycle import PositionState
 from tradectl.domain.money import ZERO, amount, percent, text
 from tradectl.domain.order import Confirmed, Unknown
 from tradectl.domain.signal import Decision, NoSignal, Signal, Sized, Verdict
 from tradectl.domain.tags import Tag
 from tradectl.engine.bot import Bot
 from tradectl.engine.market import View
+from tradectl.engine.state import Books
 from tradectl.errors import EntryRefused, VenueUnreachable
 from tradectl.execution.submit import Submitted
 
 _log = logs.get("engine.acting")
+BOOKS_DIFFER = "books_differ"  # from the venue: an early exit waits for them
 
 
 async def enter(bot: Bot, sized: Sized) -> Decision:
@@ -163,22 +166,33 @@ def _decision(sized: Sized, outcome: str, code: str, sentence: str, *fence: Verd
     )
 
 
-def wants_early_exit(bot: Bot, view: View, opinion: Signal | NoSignal) -> bool:
-    """The strategy's reverse cross on a symbol held on that side, where the operator has asked for early exits."""
+def wants_early_exit(bot: Bot, view: View, books: Books, opinion: Signal | NoSignal) -> bool:
+    """The strategy's reverse cross on a position of ours, where the operator has asked for early exits.
+
+    Ours, and nothing else (promise 6): managed here, filled, and on that side.
+    """
     if not bot.config.perps.early_exit_on_cross or view.ctx is None or not isinstance(opinion, NoSignal):
         return False
-    position = view.ctx.account.snapshot.position(view.symbol)
-    if position is None:
+    position, ours = view.ctx.account.snapshot.position(view.symbol), books.managed.get(view.symbol)
+    if position is None or ours is None or ours.state is PositionState.PENDING or ours.side is not position.side:
         return False
     return opinion.exit_long if position.qty > 0 else opinion.exit_short
 
 
-async def early_exit(bot: Bot, view: View, opinion: NoSignal) -> Decision:
-    """Reduce-only market orders for the whole position, as few as the venue takes; its bracket ends with it."""
+async def early_exit(bot: Bot, view: View, books: Books, opinion: NoSignal) -> Decision:
+    """Reduce-only market orders for the whole position, as few as the venue takes; its bracket ends with it.
+
+    Where venue and books do not agree on how much is held, it is reconciliation's turn: nothing is closed.
+    """
     assert view.ctx is not None
-    position = view.ctx.account.snapshot.position(view.symbol)
+    position, trade = view.ctx.account.snapshot.position(view.symbol), books.open_trades.get(view.symbol)
     assert position is not None, "wants_early_exit has seen it"
     reason = ", ".join(opinion.reasons)
+    if trade is None or trade.lot.qty != position.qty:
+        held = text(trade.lot.qty) if trade is not None else "none"
+        sentence = f"early exit waits: the venue shows {text(position.qty)} and the books show {held}"
+        _log.emit(Tag.EXIT, sentence, level=30, symbol=view.symbol)
+        return Decision(view.symbol, "refused", BOOKS_DIFFER, sentence, opinion.candle_open_ms, verdicts=view.verdicts)
     try:
         instrument = bot.instruments[view.symbol]
         drafts = exit_drafts(view.symbol, position.side, abs(position.qty), instrument, f"early exit: {reason}")

@@ -20,6 +20,7 @@ from tradectl.domain.tags import Tag
 from tradectl.engine.bot import Bot
 from tradectl.engine.ending import insist
 from tradectl.engine.ground import Ground
+from tradectl.engine.listing import Listed
 from tradectl.errors import NotAvailable, StoreBusy, StoreMismatch, StoreUnwritable
 from tradectl.execution.exits import ExitRules
 from tradectl.execution.observe import Evident, StoreEvidence
@@ -225,7 +226,14 @@ def _open_store(
 ) -> Database:
     if path.exists():
         expect = Identity(config.account, config.venue.name, PAPER, "", CURRENCY)
-        db = Database.open(path, expect=expect, lock_wait_ms=options.lock_wait_ms, durable=options.durable, check=True)
+        db = Database.open(
+            path,
+            expect=expect,
+            lock_wait_ms=options.lock_wait_ms,
+            durable=options.durable,
+            check=True,
+            at_ms=wall_ms(),
+        )
     else:
         tag = _store_tag(config, market)
         # The exchange's file is named relative to the store, so that the two can be moved together.
@@ -278,7 +286,7 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
         clock=clock,
         door=door,
         strategy=make(config),
-        instruments=ground.instruments,
+        instruments=Listed(ground.instruments),
         symbols=config.symbols(),
         epoch=epoch,
         alerts=LogSink(db, config.alerts.per_type_seconds),
@@ -296,6 +304,9 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
             db.identity.store_tag,
             config.venue.max_clock_skew_ms,
             unexplained=config.safety.protection.unexplained == "protect",
+            strikes=config.safety.protection.strikes,
+            grace_ms=config.safety.protection.grace_seconds * 1000,
+            close=config.safety.protection.on_unprotectable == "close",
         ),
         exits=ExitRules(
             store_tag=db.identity.store_tag,
@@ -313,6 +324,7 @@ def _settings(bot: Bot) -> dict[str, str]:
         "perps.stop_loss_pct": text(bot.protection.stop_loss_pct),
         "perps.trigger_by": bot.protection.trigger_by.value,
         "safety.protection.unexplained": "protect" if bot.protection.unexplained else "report",
+        "safety.protection.on_unprotectable": "close" if bot.protection.close else "halt",
         "strategy.sides": ",".join(sorted(side.value for side in bot.strategy.sides)),
     }
 

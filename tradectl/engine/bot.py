@@ -15,6 +15,7 @@ from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.protect_blind import Remembered
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor
+from tradectl.execution.unprotectable import Strikes
 from tradectl.store.database import Database
 from tradectl.strategy import Strategy
 from tradectl.venue.pace import Pace
@@ -43,6 +44,7 @@ class Memory:
     findings: frozenset[tuple[str, str, str]] = frozenset()  # what was found then, so that each is said once
     skipped: dict[tuple[str, str], str] = field(default_factory=dict)  # (symbol, target) → why it was not placed
     last_ingest_ms: int | None = None
+    read_over_ms: int | None = None  # when the list of events was last read from behind the cursor
     recovered: bool = False
     recovery_reason: str = "start-up has not finished"
     said_ms: dict[tuple[str, str], int] = field(default_factory=dict)  # (symbol, gate) → when last said
@@ -51,6 +53,7 @@ class Memory:
     warned_day: str = ""  # the UTC day whose daily-loss warning was given
     signalled_ms: dict[str, int] = field(default_factory=dict)  # symbol → last entry sent; from the intents at start
     books: Remembered = field(default_factory=Remembered)  # positions and trades as last read from the store
+    strikes: Strikes = field(default_factory=Strikes)  # stops refused and closes failed, in passes in a row
     bare_ms: dict[str, int] = field(default_factory=dict)  # symbol → how long an entry just made had no stop yet
     blind_waiting: dict[str, int] = field(default_factory=dict)  # symbol → when its unknown emergency request expires
     acted_blind: bool = False  # something was done without the store, and waits in the emergency journal
@@ -66,7 +69,7 @@ class Bot:
     clock: Clock
     door: Door
     strategy: Strategy
-    instruments: Mapping[str, Instrument]
+    instruments: Mapping[str, Instrument]  # a Listed learns of new ones
     symbols: tuple[str, ...]
     epoch: int
     alerts: LogSink

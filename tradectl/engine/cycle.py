@@ -16,17 +16,17 @@ import asyncio
 
 from tradectl.domain.signal import Decision, NoSignal, Signal, Sized, SymbolRefusal
 from tradectl.domain.snapshot import Snapshot
-from tradectl.engine import acting, managing, market, reconciling, record, state, telling
+from tradectl.engine import acting, managing, market, protecting, reconciling, record, state, telling
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.errors import Busy
 from tradectl.execution.admission import EXIT_IN_DOUBT
-from tradectl.execution.protect import protect
 from tradectl.execution.resolve import resolve
 from tradectl.risk import pipeline
 from tradectl.risk.context import AccountContext, with_pending
 
 _ACTED = ("entered", "exit", "unknown", "not_filled")
+_UNDECIDED = (telling.ERROR, EXIT_IN_DOUBT, acting.BOOKS_DIFFER)
 
 
 async def run_cycle(bot: Bot, number: int) -> CycleReport:
@@ -48,9 +48,7 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
         snapshot, books = await _look_again(bot, report)
     else:
         books = state.load_books(bot, snapshot)
-    protected = await protect(
-        bot.db, bot.door, snapshot, books.open_trades, dict(bot.instruments), bot.protection, bot.clock.now_ms()
-    )
+    protected = await protecting.protect_all(bot, snapshot, books.open_trades)
     if protected.changed:
         snapshot, books = await _look_again(bot, report)
 
@@ -67,11 +65,11 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
         if isinstance(view, Decision):
             report.decisions.append(view)
             continue
-        decision, sized = await _decide(bot, view.under(account), report)
+        decision, sized = await _decide(bot, view.under(account), books, report)
         report.decisions.append(decision)
         if sized is not None and decision.outcome in ("entered", "unknown"):
             account = with_pending(account, sized)
-        if decision.code not in (telling.ERROR, EXIT_IN_DOUBT):  # those have still to decide upon their candle
+        if decision.code not in _UNDECIDED:  # those have still to decide upon their candle
             decided.append(view)
 
     # 5. After an order of our own: look again, take in its fills, and see its stop. Also after one that was confirmed
@@ -80,9 +78,7 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
         decision.outcome in ("entered", "exit", "unknown", "not_filled") for decision in report.decisions
     ):
         snapshot, books = await _look_again(bot, report)
-        await protect(
-            bot.db, bot.door, snapshot, books.open_trades, dict(bot.instruments), bot.protection, bot.clock.now_ms()
-        )
+        await protecting.protect_all(bot, snapshot, books.open_trades, counts=False)
 
     # 6. One transaction for what the cycle leaves behind, then its line.
     report.snapshot = snapshot
@@ -102,22 +98,24 @@ async def _look(bot: Bot, account: AccountContext, books: state.Books, symbol: s
         return telling.failed(bot, symbol, error)
 
 
-async def _decide(bot: Bot, view: market.View, report: CycleReport) -> tuple[Decision, Sized | None]:
+async def _decide(
+    bot: Bot, view: market.View, books: state.Books, report: CycleReport
+) -> tuple[Decision, Sized | None]:
     """One symbol: what is thought about it, then what is done about it."""
     try:
-        thought = _think(bot, view, report)
+        thought = _think(bot, view, books, report)
     except Busy:  # store or venue, the clock among it: no error of the thinking, and everybody's
         raise
     except Exception as error:
         return telling.failed(bot, view.symbol, error), None
     if isinstance(thought, NoSignal):
-        return await acting.early_exit(bot, view, thought), None
+        return await acting.early_exit(bot, view, books, thought), None
     if isinstance(thought, Sized):
         return await acting.enter(bot, thought), thought
     return thought, None
 
 
-def _think(bot: Bot, view: market.View, report: CycleReport) -> Decision | NoSignal | Sized:
+def _think(bot: Bot, view: market.View, books: state.Books, report: CycleReport) -> Decision | NoSignal | Sized:
     """Exits before entries, gates in order, and the first refusal ends it. NoSignal: the reason for an early exit."""
     telling.warnings(bot, view.verdicts, view.symbol)
     if view.ctx is None:
@@ -127,7 +125,7 @@ def _think(bot: Bot, view: market.View, report: CycleReport) -> Decision | NoSig
 
     opinion = bot.strategy.evaluate(view.symbol, view.ctx.candles)
     if not isinstance(opinion, Signal):
-        if acting.wants_early_exit(bot, view, opinion):
+        if acting.wants_early_exit(bot, view, books, opinion):
             return opinion
         return telling.no_signal(bot, opinion, view.verdicts + view.data_verdicts)
 

@@ -42,7 +42,7 @@ from tradectl.errors import (
     VenueUnreachable,
 )
 from tradectl.execution.protect_blind import protect_blind
-from tradectl.store import cycles, intents, latches, lease, ledger, session
+from tradectl.store import cycles, emergency_orders, intents, latches, lease, ledger, session
 from tradectl.store.connection import Connection
 
 _log = logs.get("engine.daemon")
@@ -217,6 +217,9 @@ async def _attempt(assembled: Assembled, tally: Run) -> bool:
     """One cycle. False when it could not be completed; nothing is guessed, and the same instant is tried again."""
     bot = assembled.bot
     try:
+        if bot.memory.acted_blind:  # before anything is decided: a stop in doubt among it may arrive yet
+            import_emergency(bot)
+            bot.memory.acted_blind = False
         if not bot.memory.recovered and not await recover(bot):
             tally.failed += 1
             return False
@@ -224,9 +227,6 @@ async def _attempt(assembled: Assembled, tally: Run) -> bool:
         report = await run_cycle(bot, tally.number + 1)
         tally.count(report)
         tally.decided_ms = market_ms
-        if bot.memory.acted_blind:
-            import_emergency(bot)
-            bot.memory.acted_blind = False
         return True
     except EntryRefused as refusal:
         if refusal.code == "lease":
@@ -261,9 +261,11 @@ async def _protect_blind(bot: Bot) -> None:
         snapshot = await bot.venue.snapshot()
         skew_ms = bot.protection.max_skew_ms
         waiting = {symbol: expires_ms + skew_ms for symbol, expires_ms in bot.door.unsettled.items()}
+        beside = emergency_orders.stops_under_way(bot.db.path)  # an operator's among them
+        waiting |= {symbol: expires_ms + skew_ms for symbol, expires_ms in beside.items()}
         waiting |= memory.blind_waiting
         memory.blind_waiting = await protect_blind(
-            bot.emergency, snapshot, bot.instruments, bot.protection, memory.books, waiting
+            bot.emergency, snapshot, bot.instruments, bot.protection, memory.books, waiting, memory.strikes
         )
     except VenueUnreachable as error:
         _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"neither store nor venue can be reached: {error.what}", level=50)

@@ -10,6 +10,7 @@ from tradectl.domain.tags import Tag
 from tradectl.engine import telling
 from tradectl.engine.bot import Bot
 from tradectl.engine.emergency import import_emergency
+from tradectl.engine.protecting import learn
 from tradectl.execution.reconcile import Plan
 from tradectl.execution.reconcile_apply import Reconciler, say
 from tradectl.execution.reconcile_read import FirstLook, find
@@ -29,6 +30,7 @@ async def reconcile(bot: Bot, picture: Snapshot) -> Plan:
     Raises VenueUnreachable when a source cannot be read.
     """
     import_emergency(bot)
+    await learn(bot, picture)
     settled = picture.event_seq <= bot.memory.settled_seq  # every fill up to it is booked
     found = await find(
         bot.db,

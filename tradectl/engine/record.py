@@ -27,10 +27,13 @@ PRUNE_EVERY = 100  # cycles
 def save(bot: Bot, report: CycleReport, books: state.Books, looked: Iterable[View]) -> None:
     """Progress, risk counters, decisions, refusals of real signals, alerts, limits and the account's last picture."""
     at_ms, wall_ms = report.snapshot.at_ms, bot.clock.wall_ms()
+    ended = bot.venue.ended
     with bot.db.transaction() as conn:
         lease.heartbeat(conn, bot.epoch, wall_ms)
-        for order in bot.venue.take_ended():
+        for order in ended:
             intents.note_order(conn, order, at_ms)
+        for order_id in bot.venue.lost:
+            intents.note_lost(conn, order_id, at_ms)
         counters = _save_risk(bot, conn, report)
         for view in looked:
             if view.new_candle_ms is not None:
@@ -54,6 +57,7 @@ def save(bot: Bot, report: CycleReport, books: state.Books, looked: Iterable[Vie
         if report.number % PRUNE_EVERY == 0:
             decisions.prune(conn, at_ms)
             outbox.prune(conn, at_ms)
+    bot.venue.forget(ended)
     bot.memory.alerts.clear()
     drain(bot)
 

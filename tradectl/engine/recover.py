@@ -14,9 +14,9 @@ from tradectl.domain.tags import Tag
 from tradectl.engine import record, state
 from tradectl.engine.bot import Bot
 from tradectl.engine.emergency import import_emergency
+from tradectl.engine.protecting import protect_all
 from tradectl.engine.reconciling import reconcile
 from tradectl.errors import VenueUnreachable
-from tradectl.execution.protect import protect
 from tradectl.execution.protect_blind import Remembered
 from tradectl.execution.resolve import adopt_doubt, resolve
 from tradectl.store import halt, intents, latches, ledger, positions, risk
@@ -30,11 +30,12 @@ def restore(bot: Bot) -> None:
     What was recorded beside the store while it could not be written is taken into it first (promise 1).
     """
     import_emergency(bot)
+    bot.memory.strikes.started_ms = bot.clock.now_ms()
     with bot.db.read() as conn:
         counters = risk.load(conn)
         active = latches.active(conn)
         bot.memory.cursor = ledger.cursor(conn)
-        bot.memory.books = Remembered(positions.alive(conn), ledger.open_trades(conn))
+        bot.memory.books = Remembered(positions.alive(conn), ledger.open_trades(conn), positions.flying(conn))
         for intent in intents.latest(conn, None, len(bot.symbols) * 50):
             if intent.purpose is Purpose.ENTRY:
                 known = bot.memory.signalled_ms.get(intent.symbol, 0)
@@ -77,7 +78,7 @@ async def _settle_doubts(bot: Bot) -> None:
     snapshot, _ = await state.take_in(bot, await bot.venue.snapshot())
     record.first_counters(bot, snapshot)
     trades = state.load_books(bot, snapshot).open_trades
-    await protect(bot.db, bot.door, snapshot, trades, dict(bot.instruments), bot.protection, bot.clock.now_ms())
+    await protect_all(bot, snapshot, trades)
     left_ms = max(intent.expires_ms for intent in doubtful) + skew_ms + 1 - bot.clock.now_ms()
     if left_ms > 0:
         said = f"{len(doubtful)} order(s) in doubt: waiting {left_ms / 1000:.1f}s until they can no longer arrive"

@@ -15,25 +15,25 @@ from tradectl.domain.risk_state import RiskState, first_state, observe_equity
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import Latch
 from tradectl.engine.bot import Bot
-from tradectl.execution.ingest import Ingested, ingest
+from tradectl.execution.ingest import Ingested, ingest, read_over
 from tradectl.execution.observe import compare_books
 from tradectl.execution.protect_blind import Remembered
-from tradectl.risk.context import AccountContext, Costs
-from tradectl.store import cycles, halt, intents, latches, ledger, positions, risk, session
+from tradectl.risk.context import AccountContext, Costs, Reserved, reserve
+from tradectl.store import cycles, halt, intents, invented, latches, ledger, positions, risk, session
 from tradectl.store.connection import Connection
+from tradectl.store.intents import EntryPlan
 
 CATCH_UP_TRIES = 3
-OVERLAP = 1_000  # account events
 FRESH_DAY_MS = 60_000  # a first look this soon after midnight still shows midnight's equity
 
 
 @dataclass(frozen=True, slots=True)
-class Reserved:
-    """What an entry without an outcome counts for, as if it were filled (promise 8). Quote currency."""
+class Doubtful:
+    """An entry without an outcome: what of it is not in the books yet (signed), and what the whole was sized to."""
 
     symbol: str
-    notional: Decimal
-    margin: Decimal
+    qty: Decimal
+    plan: EntryPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Books:
     latches: tuple[Latch, ...]
     halt_reason: str | None
     in_doubt: tuple[Intent, ...]
-    doubtful_entries: tuple[Reserved, ...]
+    doubtful_entries: tuple[Doubtful, ...]
     disagreements: Mapping[str, str]
     managed: Mapping[str, Managed]
     processed: Mapping[str, int]
@@ -60,13 +60,22 @@ async def take_in(bot: Bot, snapshot: Snapshot) -> tuple[Snapshot, Ingested]:
     memory = bot.memory
     due_ms = bot.config.engine.closed_trades_seconds * 1000
     merged = Ingested(memory.cursor)
+    over = _read_over_due(bot, snapshot)
     for attempt in range(CATCH_UP_TRIES):
         last = memory.last_ingest_ms
-        if snapshot.event_seq <= memory.settled_seq and last is not None and snapshot.at_ms - last < due_ms:
+        if (
+            not over
+            and snapshot.event_seq <= memory.settled_seq
+            and last is not None
+            and snapshot.at_ms - last < due_ms
+        ):
             break
-        # The last try reads over: a fill that came late into the list stands before the cursor.
-        after = memory.cursor if attempt + 1 < CATCH_UP_TRIES else max(memory.cursor - OVERLAP, 0)
+        # A fill that came late into the list stands before the cursor: now and then, and with the last try.
+        over = over or attempt + 1 == CATCH_UP_TRIES
+        after = read_over(memory.cursor) if over else memory.cursor
         taken = await ingest(bot.db, bot.venue, bot.venue.currency, after)
+        if over:
+            memory.read_over_ms, over = snapshot.at_ms, False
         memory.last_ingest_ms = snapshot.at_ms
         memory.cursor = max(memory.cursor, taken.cursor)
         merged = joined(merged, taken)
@@ -82,6 +91,17 @@ async def take_in(bot: Bot, snapshot: Snapshot) -> tuple[Snapshot, Ingested]:
     return snapshot, merged
 
 
+def _read_over_due(bot: Bot, snapshot: Snapshot) -> bool:
+    """Whether to look behind the cursor again: something may have come late into the list, and a while has passed."""
+    last = bot.memory.read_over_ms
+    if last is not None and 0 <= snapshot.at_ms - last < bot.config.engine.reconcile_seconds * 1000:
+        return False
+    if bot.memory.differing:
+        return True
+    with bot.db.read() as conn:
+        return invented.waiting(conn)
+
+
 def _differing(bot: Bot, snapshot: Snapshot) -> Mapping[str, str]:
     with bot.db.read() as conn:
         return compare_books(snapshot, ledger.open_trades(conn))
@@ -95,7 +115,7 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
         realised = ledger.realised_since(conn, day_start_ms(snapshot.at_ms)) if _new_day(stored, snapshot) else ZERO
         trades = ledger.open_trades(conn)
         managed = positions.alive(conn)
-        bot.memory.books = Remembered(managed, trades)
+        bot.memory.books = Remembered(managed, trades, positions.flying(conn))
         running = session.current(conn)
         assert running is not None, "a session is started before the first cycle"
         return Books(
@@ -104,7 +124,7 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
             latches=latches.active(conn),
             halt_reason=halt.read(str(bot.db.path)),
             in_doubt=doubtful,
-            doubtful_entries=_reserved(conn, doubtful),
+            doubtful_entries=_entries(conn, doubtful),
             disagreements=compare_books(snapshot, trades),
             managed=managed,
             processed=cycles.processed(conn),
@@ -148,18 +168,29 @@ def account_context(bot: Bot, snapshot: Snapshot, books: Books) -> AccountContex
         latches=books.latches,
         halt_reason=books.halt_reason,
         disagreements=books.disagreements,
+        unlisted=frozenset(books.open_trades) - {one.symbol for one in snapshot.positions if one.qty},
         signalled_ms=bot.memory.signalled_ms,
     )
     in_doubt: dict[str, int] = {}
+    ahead = _ahead_of_books(snapshot, books)
     for entry in books.doubtful_entries:
         in_doubt[entry.symbol] = in_doubt.get(entry.symbol, 0) + 1
-        if snapshot.position(entry.symbol) is None:  # else the venue's own numbers hold it already
-            context = replace(
-                context,
-                pending_notional=context.pending_notional + entry.notional,
-                pending_margin=context.pending_margin + entry.margin,
-                pending_symbols=context.pending_symbols | {entry.symbol},
-            )
+        if snapshot.position(entry.symbol) is None:
+            context = replace(context, pending_symbols=context.pending_symbols | {entry.symbol})
+        # What the venue shows beyond the books may be of this entry, and is in the venue's own numbers already.
+        sign = 1 if entry.qty > 0 else -1
+        shown = min(max(ahead.get(entry.symbol, ZERO) * sign, ZERO), abs(entry.qty))
+        ahead[entry.symbol] = ahead.get(entry.symbol, ZERO) - shown * sign
+        share, plan = divide(abs(entry.qty) - shown, entry.plan.qty), entry.plan
+        context = reserve(
+            context,
+            Reserved.of(
+                context.costs,
+                notional=plan.notional * share,
+                margin=plan.initial_margin * share,
+                risk_amount=plan.risk_amount * share,
+            ),
+        )
     for symbol, ours in books.managed.items():
         if ours.state is PositionState.PENDING and snapshot.position(symbol) is None:
             context = replace(context, pending_symbols=context.pending_symbols | {symbol})
@@ -167,14 +198,20 @@ def account_context(bot: Bot, snapshot: Snapshot, books: Books) -> AccountContex
     return replace(context, in_doubt=in_doubt, session_entries=context.session_entries + unseen)
 
 
-def _reserved(conn: Connection, doubtful: tuple[Intent, ...]) -> tuple[Reserved, ...]:
-    """Each entry in doubt with its share of the size it was sliced from."""
+def _ahead_of_books(snapshot: Snapshot, books: Books) -> dict[str, Decimal]:
+    """{symbol: signed quantity} that the venue shows beyond what the books hold."""
+    ours = {symbol: trade.lot.qty for symbol, trade in books.open_trades.items()}
+    return {position.symbol: position.qty - ours.get(position.symbol, ZERO) for position in snapshot.positions}
+
+
+def _entries(conn: Connection, doubtful: tuple[Intent, ...]) -> tuple[Doubtful, ...]:
+    """Each entry in doubt, without what the books have of it."""
     found = []
     for intent in doubtful:
         plan = intents.plan(conn, intent.number) if intent.purpose is Purpose.ENTRY else None
         if plan is not None and intent.qty is not None:
-            share = divide(intent.qty, plan.qty)
-            found.append(Reserved(intent.symbol, plan.notional * share, plan.initial_margin * share))
+            left = max(intent.qty - positions.booked(conn, intent.client_id), ZERO)
+            found.append(Doubtful(intent.symbol, left * intent.side.sign, plan))
     return tuple(found)
 
 

@@ -1,7 +1,8 @@
 """Whether the door may record a draft now: asked inside the transaction that records it (promises 2 and 9).
 
 Protection and what an operator asked for are possible in every state; entries need everything, and one symbol holds
-one position: a second entry beside it is refused here too, whatever the gates have thought (promise 8).
+one position: a second entry beside it is refused here too, whatever the gates have thought (promise 8), and so is a
+slice of an entry whose position was closed, or is being closed, between two slices.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tradectl.store.connection import Connection
 
 EXIT_IN_DOUBT = "exit_in_doubt"
 OCCUPIED = "occupied"
+OVER = "entry_over"
 RACED = "raced"
 _ALWAYS = (Purpose.STOP, Purpose.CANCEL, Purpose.AMEND, Purpose.CLOSE)
 
@@ -77,11 +79,20 @@ def _admit_entry(
 def _one_position(conn: Connection, draft: IntentDraft) -> None:
     """A symbol that holds a position takes no entry but another slice of the very entry that opened it."""
     assert draft.sized is not None, "an entry is drafted from a Sized and nothing else"
+    key = positions.entry_key(draft.sized)
+    if positions.entry_over(conn, draft.symbol, key):
+        raise EntryRefused(
+            f"the position that this entry opened on {draft.symbol} is closed, or an exit of it is on its way",
+            code=OVER,
+            where=draft.symbol,
+            why="somebody or its stop has closed it between two of its orders",
+            hint="the next signal decides anew",
+        )
     held = positions.of(conn, draft.symbol)
     trade = ledger.open_trade(conn, draft.symbol)
     if held is None and trade is None:
         return
-    same = held is not None and held.entry_key == positions.entry_key(draft.sized)
+    same = held is not None and held.entry_key == key
     if held is not None and same and held.state is not PositionState.CLOSING:
         if trade is None or held.trade_number in (None, trade.number):
             return

@@ -88,11 +88,11 @@ def _unseen(sent: list[Sent], *, maybe_more: bool, error: VenueUnreachable) -> s
 async def _left(venue: Venue, position: PositionFact) -> Decimal:
     """What a fresh, complete read still shows on this side (promise 4)."""
     snapshot = await venue.snapshot()
-    now = snapshot.position(position.symbol)
+    now = snapshot.position(position.symbol, position.side)
     why = snapshot.unproven(position.symbol)
-    if now is None and why:
+    if snapshot.position(position.symbol) is None and why:
         raise VenueUnreachable("whether the position is closed cannot be told", why=why, hint="try again")
-    return abs(now.qty) if now is not None and now.qty and now.side is position.side else ZERO
+    return abs(now.qty) if now is not None else ZERO
 
 
 def left_behind(snapshot: Snapshot, symbol: str, store_tag: str) -> tuple[list[OrderFact], list[OrderFact]]:

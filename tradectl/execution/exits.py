@@ -23,6 +23,7 @@ from tradectl.domain.position import PositionFact, Side
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
 from tradectl.errors import EntryRefused
+from tradectl.execution.naked import UNLISTED
 from tradectl.execution.stop_level import already_passed
 from tradectl.execution.submit import Door
 from tradectl.execution.whose import Owner, Whose, owner, purpose_of
@@ -88,7 +89,10 @@ async def manage(
             continue
         if ours.state is not PositionState.OPEN or ours.side is not position.side or symbol in entries:
             continue
-        instrument = instruments[symbol]
+        instrument = instruments.get(symbol)
+        if instrument is None:
+            done.skipped |= {(symbol, target.name): UNLISTED for target in ours.targets}
+            continue
         ours = replace(ours, targets=split_targets(ours.targets, ours.entry_qty, instrument.qty_step))
         resting = _resting(snapshot.orders_of(symbol), whose)
         if targets_allowed:

@@ -13,11 +13,12 @@ from tradectl.domain.fill import AccountEvent, Fill, Funding, TransferFact
 from tradectl.domain.ledger import ClosedTrade, OpenTrade
 from tradectl.domain.ports import Venue
 from tradectl.execution.booking import Booking
-from tradectl.store import ledger
+from tradectl.store import invented, ledger
 from tradectl.store.database import Database
 
 _log = logs.get("execution.ingest")
 PAGE = 200
+OVERLAP = 1_000  # account events: how far behind the cursor a fill may enter the venue's list
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ async def fetch_events(venue: Venue, after_seq: int) -> list[AccountEvent]:
         after_seq = page[-1].seq
 
 
+def read_over(cursor: int) -> int:
+    """From where to read so that what came late into the list, behind the cursor, is met too; the rest is known."""
+    return max(cursor - OVERLAP, 0)
+
+
 async def ingest(db: Database, venue: Venue, currency: str, after_seq: int | None = None) -> Ingested:
     """Takes in everything since the stored cursor, or since `after_seq` where the caller knows it.
 
@@ -56,17 +62,19 @@ async def ingest(db: Database, venue: Venue, currency: str, after_seq: int | Non
         with db.read() as conn:
             after_seq = ledger.cursor(conn)
     events = await fetch_events(venue, after_seq)
-    if not events:
-        return Ingested(after_seq)
+    with db.read() as conn:
+        if not events and not invented.overfull(conn):
+            return Ingested(after_seq)
     with db.transaction() as conn:
         booking = Booking(conn, currency)
         for event in events:
             booking.take(event)
-        booking.finish(events[-1].seq)
+        after_seq = events[-1].seq if events else after_seq
+        booking.finish(after_seq)
     for line in booking.lines:
         _log.emit(*line)
     return Ingested(
-        cursor=events[-1].seq,
+        cursor=after_seq,
         fills=tuple(booking.fills),
         fundings=tuple(booking.fundings),
         transfers=tuple(booking.transfers),

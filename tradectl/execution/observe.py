@@ -7,9 +7,10 @@ is older than our books is read again. So an empty, partial or stale answer neve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Protocol
 
 from tradectl import logs
@@ -20,12 +21,13 @@ from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
 from tradectl.errors import Busy, StoreRefused, VenueUnreachable
 from tradectl.execution.absent import absent
-from tradectl.store import intents, ledger, views
+from tradectl.store import emergency_orders, intents, ledger, views
 from tradectl.store.database import Database
 from tradectl.venue.through import Through
 
 _log = logs.get("execution.observe")
 TRIES = 3
+LOST_AFTER_MS = 60_000  # between two searches that do not find an order: a history may lag for a while
 _ENDED_KEPT = 1_000  # a list that is older than that many orders is not foreseen
 
 
@@ -35,11 +37,13 @@ class Known:
 
     standing:   {order id: symbol} of the orders that should be open
     booked_seq: the newest account event that is in the books
+    expires_ms: {order id: when the request that placed it expired} of those that are ours, on the venue's clock
     held:       {symbol: signed quantity} that the books hold
     """
 
     standing: Mapping[str, str] = field(default_factory=dict)
     booked_seq: int = 0
+    expires_ms: Mapping[str, int] = field(default_factory=dict)
     held: Mapping[str, Decimal] = field(default_factory=dict)
 
 
@@ -54,25 +58,34 @@ class Evidence(Protocol):
 class StoreEvidence:
     """What the store knows: orders of ours that were confirmed and have not ended, and the last picture saved.
 
-    A store that cannot be read knows nothing: the venue's word is then all there is.
+    With it, what was placed while the store could not be written, and waits beside it to be imported. A store that
+    cannot be read knows nothing else: the venue's word is then all there is.
     """
 
-    def __init__(self, db: Database | None) -> None:
+    def __init__(self, db: Database | None, path: Path | None = None) -> None:
+        """path: of a store that could not be opened; an open one tells its own."""
         self._db = db
+        self._path = path if db is None else db.path
 
     def known(self, *, last_picture: bool) -> Known:
+        # Before the store: what is imported in between is then found in both, and never in neither.
+        beside = emergency_orders.placed(self._path) if self._path is not None else ()
+        blind = {one.order_id: one.symbol for one in beside}
+        expires_ms = {one.order_id: one.expires_ms for one in beside}
         if self._db is None:
-            return Known()
+            return Known(blind, 0, expires_ms)
         try:
             with self._db.read() as conn:
-                standing = {one.order_id: one.symbol for one in intents.standing(conn) if one.order_id is not None}
+                ours = {one.order_id: one for one in intents.standing(conn) if one.order_id is not None}
                 last = views.load_account(conn) if last_picture else None
                 booked = ledger.cursor(conn)
                 held = {symbol: trade.lot.qty for symbol, trade in ledger.open_trades(conn).items()}
         except (Busy, StoreRefused):
-            return Known()
+            return Known(blind, 0, expires_ms)
         seen = {} if last is None else {order.order_id: order.symbol for order in last.orders if order.status.open}
-        return Known({**seen, **standing}, booked, held)
+        standing = {order_id: one.symbol for order_id, one in ours.items()}
+        expires_ms |= {order_id: one.expires_ms for order_id, one in ours.items()}
+        return Known({**seen, **blind, **standing}, booked, expires_ms, held)
 
     def ended(self, order_ids: list[str]) -> frozenset[str]:
         if self._db is None or not order_ids:
@@ -97,23 +110,34 @@ class Evident(Through):
         self._booked_next = booked_next
         self._evidence = evidence
         self._for_exit = for_exit
-        self._open: dict[str, str] | None = None  # {order id: symbol} of the last picture; None: the store's counts
+        # {order id: symbol} of the last picture, and of what it missed. None: the store's last picture counts
+        self._open: dict[str, str] | None = None
         self._ended: dict[str, OrderFact] = {}
         self._fresh: list[OrderFact] = []
         self._absent: dict[str, Decimal] = {}
+        self._missed_ms: dict[str, int] = {}  # order id → when a search first did not find it, on the venue's clock
+        self._lost: dict[str, str] = {}  # {order id: symbol} of those that nothing at the venue tells of any more
 
     async def snapshot(self) -> Snapshot:
         """Raises VenueUnreachable for a picture that cannot be completed, or (not for_exit) that is at odds."""
         known = self._evidence.known(last_picture=self._open is None)
         picture = await self._whole(known)
         listed = {order.order_id for order in picture.orders}
+        for order_id in listed & (self._missed_ms.keys() | self._lost.keys()):
+            self._found(order_id)
         known_ended = self._ended.keys() | self._evidence.ended(sorted(listed))
         standing = {**(self._open or {}), **known.standing}
         found: list[OrderFact] = []
         doubts: list[str] = []
-        for order_id in sorted(standing.keys() - listed - known_ended, key=_by_age):
+        missed: dict[str, str] = {}
+        for order_id in sorted(standing.keys() - listed - known_ended - self._lost.keys(), key=_by_age):
             order = await self._inner.order(standing[order_id], order_id)
-            if order is None:
+            if order is not None:
+                self._found(order_id)
+            if order is None and self._is_lost(order_id, known, picture.at_ms):
+                self._remember_lost(order_id, standing[order_id])
+            elif order is None:
+                missed[order_id] = standing[order_id]  # until the venue says what became of it, it is asked again
                 doubts.append(f"the venue does not find order {order_id} of {standing[order_id]}, which stood there")
             elif order.status.open:
                 found.append(order)
@@ -123,15 +147,45 @@ class Evident(Through):
         stale = [order for order in picture.orders if order.order_id in known_ended]
         doubts += [f"the list of open orders still has {order.order_id} of {order.symbol}" for order in stale]
         orders = tuple(order for order in picture.orders if order not in stale)
-        self._open = {order.order_id: order.symbol for order in (*orders, *found)}
+        self._open = {**missed, **{order.order_id: order.symbol for order in (*orders, *found)}}
         for sentence in doubts:
             _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"the picture was completed: {sentence}", level=30)
         return replace(picture, orders=(*orders, *found), doubts=tuple(doubts))
 
-    def take_ended(self) -> list[OrderFact]:
-        """Orders found to have ended since the last call, for the store to note."""
-        ended, self._fresh = self._fresh, []
-        return ended
+    @property
+    def ended(self) -> tuple[OrderFact, ...]:
+        """Orders found to have ended, for the store to note; until `forget` says that it has."""
+        return tuple(self._fresh)
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Ids of orders that the venue tells nothing of any more, for the store to note: it knows those it has noted.
+
+        One that is listed after all is believed, and is here no longer.
+        """
+        return tuple(self._lost)
+
+    def forget(self, noted: Sequence[OrderFact]) -> None:
+        """These are in the books: for after the commit. A commit that fails is followed by another try."""
+        del self._fresh[: len(noted)]
+
+    def _is_lost(self, order_id: str, known: Known, at_ms: int) -> bool:
+        """Two complete searches have not found this order, a good while apart and (of ours) after its request expired,
+        and no list since the first has had it: the venue's history is shorter than ours."""
+        if at_ms <= known.expires_ms.get(order_id, -1):
+            return False
+        return at_ms - self._missed_ms.setdefault(order_id, at_ms) >= LOST_AFTER_MS
+
+    def _found(self, order_id: str) -> None:
+        self._missed_ms.pop(order_id, None)
+        self._lost.pop(order_id, None)
+
+    def _remember_lost(self, order_id: str, symbol: str) -> None:
+        del self._missed_ms[order_id]
+        self._lost[order_id] = symbol
+        _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"order {order_id}: {intents.LOST}", level=30, symbol=symbol)
+        if len(self._lost) > _ENDED_KEPT:
+            del self._lost[next(iter(self._lost))]
 
     def _remember_end(self, order: OrderFact) -> None:
         self._fresh.append(order)

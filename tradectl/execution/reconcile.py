@@ -41,6 +41,7 @@ class Plan:
     findings: tuple[Finding, ...]
     actions: tuple[Action, ...]
     fingerprint: str
+    event_seq: int = 0  # the picture's last account event
 
     @property
     def severity(self) -> Severity:
@@ -56,9 +57,10 @@ def plan(picture: Snapshot, local: Local, *, adopt: frozenset[str] = frozenset()
     whose = Owner(local.store_tag, local.parents)
     findings: list[Finding] = []
     actions: list[Action] = []
-    if any(local.unbooked.values()):
+    if any(local.unbooked.values()) or local.overfull:
         count = sum(local.unbooked.values())
-        actions.append(Action(ActionKind.BOOK, "", f"{count} fill{'s' if count > 1 else ''} of the venue taken in"))
+        taken = f"{count} fill{'s' if count > 1 else ''} of the venue taken in"
+        actions.append(Action(ActionKind.BOOK, "", taken if count else "what stood in for fills is taken back"))
     for symbol in sorted(legs.keys() | local.lots.keys() | local.lots_after.keys() | local.managed.keys()):
         found, steps = classify(symbol, legs.get(symbol, ()), local, adopt, in_doubt=bool(picture.doubts))
         findings.append(found)
@@ -76,7 +78,7 @@ def plan(picture: Snapshot, local: Local, *, adopt: frozenset[str] = frozenset()
     for sentence in picture.doubts:
         findings.append(Finding(_K.UNREADABLE, "", sentence, person="try again", commands=("tradectl reconcile",)))
     actions += _blocks(findings, local, in_doubt=bool(picture.doubts))
-    return Plan(picture.at_ms, tuple(findings), tuple(actions), fingerprint(picture, local))
+    return Plan(picture.at_ms, tuple(findings), tuple(actions), fingerprint(picture, local), picture.event_seq)
 
 
 def _naked(

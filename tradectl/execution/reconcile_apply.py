@@ -20,13 +20,14 @@ from tradectl.domain.system_state import Latch, LatchName
 from tradectl.domain.tags import Tag
 from tradectl.errors import VenueUnreachable
 from tradectl.execution.booking import Booking
-from tradectl.execution.ingest import ingest
+from tradectl.execution.ingest import ingest, read_over
+from tradectl.execution.naked import UNLISTED
 from tradectl.execution.protect import ProtectionRules, protect
 from tradectl.execution.reconcile import Plan
 from tradectl.execution.reconcile_sides import Action, ActionKind
 from tradectl.execution.stop_level import stop_price
 from tradectl.execution.submit import Door
-from tradectl.store import journal, latches, ledger, outbox, positions, seen_orders
+from tradectl.store import invented, journal, latches, ledger, outbox, positions, seen_orders
 from tradectl.store.connection import Connection
 from tradectl.store.database import Database
 
@@ -71,10 +72,12 @@ class Reconciler:
         naked: list[Action] = []
         for action in plan.actions:
             if action.kind is _K.BOOK:
-                taken = await ingest(self._db, self._venue, self._venue.currency)
+                with self._db.read() as conn:
+                    after = read_over(ledger.cursor(conn))
+                taken = await ingest(self._db, self._venue, self._venue.currency, after)
                 done.append(Done(action, f"{len(taken.fills)} fills booked"))
             elif action.kind in (_K.STAND_IN, _K.ADJUST):
-                done.append(await self._invent(action))
+                done.append(await self._invent(action, plan.event_seq))
             elif action.kind in (_K.TAKE_OVER, _K.ADOPT):
                 done.append(await self._take_over(action))
             elif action.kind is _K.CANCEL:
@@ -87,8 +90,11 @@ class Reconciler:
             done += await self._protect(naked)
         return tuple(done)
 
-    async def _invent(self, action: Action) -> Done:
-        """A fill of our own making: one that stands in for real ones, or an operator's adjustment."""
+    async def _invent(self, action: Action, event_seq: int) -> Done:
+        """A fill of our own making: one that stands in for real ones, or an operator's adjustment.
+
+        event_seq: the last account event of the picture that the adjustment takes over.
+        """
         assert action.qty is not None
         price = action.price
         if price is None:
@@ -104,7 +110,7 @@ class Reconciler:
             fill = Fill(
                 execution_id=f"{kind.value}:{-seq}",
                 seq=seq,
-                order_id=action.client_id or kind.value,
+                order_id=action.client_id or invented.adjustment_id(event_seq),
                 client_id=action.client_id,
                 parent_id=None,
                 symbol=action.scope,
@@ -154,7 +160,9 @@ class Reconciler:
                 stop = coverage(position, picture.orders).loosest_price
             if stop is None and adopted and position is not None:
                 # Its entry says nothing to us: the stop is measured from where the market is now.
-                instrument = self._instruments[action.scope]
+                instrument = self._instruments.get(action.scope)
+                if instrument is None:
+                    return Done(action, UNLISTED, failed=True)
                 stop = stop_price(instrument, trade.side, position.mark_price, self._rules.stop_loss_pct)
             positions.take_over(
                 conn,
@@ -221,7 +229,7 @@ class Reconciler:
         with self._db.read() as conn:
             trades = ledger.open_trades(conn)
         now_ms = self._clock.now_ms()
-        result = await protect(self._db, self._door, picture, trades, dict(self._instruments), self._rules, now_ms)
+        result = await protect(self._db, self._door, picture, trades, self._instruments, self._rules, now_ms)
         done = []
         for action in wanted:
             symbol = action.scope

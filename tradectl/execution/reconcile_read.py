@@ -6,23 +6,24 @@ moment, and neither are its fills.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tradectl.domain.fill import AccountEvent, Fill
 from tradectl.domain.finding import FindingKind
 from tradectl.domain.intent import ClientId
-from tradectl.domain.ledger import OpenTrade, book_fill, without
+from tradectl.domain.ledger import OpenTrade, book_fill
 from tradectl.domain.money import ZERO
 from tradectl.domain.order import OrderFact
 from tradectl.domain.ports import Venue
-from tradectl.domain.position import Side
+from tradectl.domain.position import Lot, Side
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import LatchName
-from tradectl.execution.ingest import fetch_events
+from tradectl.execution import making_way
+from tradectl.execution.ingest import fetch_events, read_over
 from tradectl.execution.reconcile import Plan, plan
 from tradectl.execution.reconcile_sides import Flight, Local
-from tradectl.store import intents, latches, ledger, positions, seen_orders
+from tradectl.store import intents, invented, latches, ledger, positions, seen_orders
 from tradectl.store.connection import Connection
 from tradectl.store.database import Database
 
@@ -53,7 +54,7 @@ async def read_sides(
     if first is None or not first.settled:
         with db.read() as conn:
             cursor = ledger.cursor(conn)
-        events = [event for event in await fetch_events(venue, cursor) if event.seq <= picture.event_seq]
+        events = [event for event in await fetch_events(venue, read_over(cursor)) if event.seq <= picture.event_seq]
     with db.read() as conn:
         return Sides(picture, local_side(conn, db.identity.store_tag, picture.orders, events, sides))
 
@@ -85,7 +86,7 @@ def local_side(
 ) -> Local:
     """The books, and what the venue's events would make of them."""
     trades = ledger.open_trades(conn)
-    after, unbooked = _after(conn, trades, events)
+    after, unbooked, overfull = _after(conn, trades, events)
     flying: dict[str, list[Flight]] = {}
     seen = _seen_by_client(conn, events)
     for symbol, client_id, qty in positions.flights(conn):
@@ -107,6 +108,7 @@ def local_side(
         lots_after={symbol: trade.lot.qty for symbol, trade in after.items() if trade.lot.qty},
         openers_after={symbol: trade.opener for symbol, trade in after.items()},
         unbooked=unbooked,
+        overfull=overfull,
         managed=positions.alive(conn),
         flights={symbol: tuple(them) for symbol, them in flying.items()},
         doubtful=frozenset(one.symbol for one in intents.in_doubt(conn)),
@@ -120,29 +122,41 @@ def local_side(
 
 def _after(
     conn: Connection, trades: dict[str, OpenTrade], events: list[AccountEvent]
-) -> tuple[dict[str, OpenTrade], dict[str, int]]:
-    """The open trades once these events are booked, and how many fills of each symbol that takes."""
+) -> tuple[dict[str, OpenTrade], dict[str, int], frozenset[str]]:
+    """The open trades once these events are booked, in quantity; how many fills of each symbol that takes; and where
+    what stood in for fills is taken back."""
     after = dict(trades)
     count: dict[str, int] = {}
-    replaced: dict[str, Decimal] = {}
+    taken: dict[str, Decimal] = {}
     for event in events:
         if not isinstance(event, Fill) or ledger.knows(conn, event.execution_id):
             continue
         count[event.symbol] = count.get(event.symbol, 0) + 1
-        trade = after.get(event.symbol)
-        if trade is not None and event.side is trade.side.opening:
-            stand_in = ledger.stand_in(conn, trade.number, event.client_id)
-            if stand_in is not None:
-                done = replaced.get(stand_in[0], ZERO)
-                share = min(stand_in[1] - done, event.qty)
-                replaced[stand_in[0]] = done + share
-                trade = without(trade, share, stand_in[2])
-        booked = book_fill(trade, event, 0)
+        brought_in, left = making_way.shares(conn, event, taken)
+        for share in brought_in:
+            taken[share.of.execution_id] = taken.get(share.of.execution_id, ZERO) + share.qty
+        if not left:
+            continue
+        booked = book_fill(after.get(event.symbol), replace(event, qty=left), 0)
         if booked.open is None:
             after.pop(event.symbol, None)
             continue
         after[event.symbol] = booked.open
-    return after, count
+    overfull: set[str] = set()
+    for one, more in invented.overfull(conn):
+        trade = after.get(one.symbol)
+        if trade is None:
+            continue
+        qty = min(more, abs(one.qty) - taken.get(one.execution_id, ZERO), abs(trade.lot.qty))
+        if qty <= 0:
+            continue
+        overfull.add(one.symbol)
+        left = trade.lot.qty - qty * trade.side.sign
+        if left:
+            after[one.symbol] = replace(trade, lot=Lot(left, trade.lot.cost))
+        else:
+            del after[one.symbol]
+    return after, count, frozenset(overfull)
 
 
 def _seen_by_client(conn: Connection, events: list[AccountEvent]) -> dict[str, Decimal]:

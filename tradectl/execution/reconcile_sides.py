@@ -63,6 +63,7 @@ class Local:
     parents: frozenset[str] = frozenset()  # orders of ours that others are attached to
     blocked: frozenset[str] = frozenset()  # scopes of the latches that stand
     noted: frozenset[str] = frozenset()  # order ids on record
+    overfull: frozenset[str] = frozenset()  # symbols where more stood in for fills than their orders have come to
     sides: frozenset[Side] = frozenset(Side)  # that the strategy trades
 
     def held_by_us(self, symbol: str) -> bool:

@@ -46,6 +46,8 @@ def _absent(symbol: str, after: Decimal, local: Local, *, in_doubt: bool) -> tup
     if now:
         count = local.unbooked.get(symbol, 0)
         evidence = f"the books hold {text(now)}; {count} fill{'s' if count > 1 else ''} at the venue closed it"
+        if not count:
+            evidence = f"the books hold {text(now)} in place of fills that never came"
         return Finding(_K.ORPHAN, symbol, evidence, automatic="booked and closed; what it left behind is cancelled"), []
     if ours is not None and ours.state is PositionState.PENDING:
         return Finding(_K.MATCHED, symbol, "an entry is in flight, and nothing has filled"), []
@@ -106,6 +108,8 @@ def _agreeing(position: PositionFact, now: Decimal, ours: Managed | None, local:
     if now != theirs:
         count = local.unbooked.get(symbol, 0)
         fills = f"{count} fills explain" if count > 1 else "one fill explains"
+        if not count:
+            fills = "what stood in for more fills than came explains"
         evidence = f"the books hold {text(now)}, the venue {text(theirs)}: {fills} it"
         return Finding(_K.DRIFT, symbol, evidence, automatic="booked; its stops are sized anew"), []
     return Finding(_K.MATCHED, symbol, f"{text(theirs)} on both sides"), []

@@ -7,6 +7,7 @@ NOT_PLACED. Anything else stays in doubt, and its symbol stays blocked.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from tradectl import logs
 from tradectl.domain.intent import Intent, IntentState, Purpose
@@ -96,7 +97,7 @@ async def _look_up(db: Database, venue: Venue, clock: Clock, intent: Intent, max
     while True:
         expired = await venue.server_time_ms() > intent.expires_ms + max_skew_ms
         order = await venue.find_order(intent.symbol, intent.client_id)
-        if order is not None and not _is_of(order, intent, max_skew_ms):
+        if order is not None and not _is_of(order, intent, max_skew_ms, _amended_to(db, order)):
             sentence = (
                 f"the venue has {order.order_id} under its client id, and that is another order: a person decides"
             )
@@ -119,13 +120,21 @@ def _searched(db: Database, intent: Intent) -> bool:
     return now.searches >= SEARCHES_NEEDED
 
 
-def _is_of(order: OrderFact, intent: Intent, max_skew_ms: int) -> bool:
+def _amended_to(db: Database, order: OrderFact) -> tuple[Decimal, ...]:
+    """The quantities that this order was to be given by amendments of ours which the venue has not refused."""
+    with db.read() as conn:
+        changes = intents.amends_of(conn, order.order_id)
+    return tuple(one.qty for one in changes if one.qty is not None and one.state is not IntentState.REJECTED)
+
+
+def _is_of(order: OrderFact, intent: Intent, max_skew_ms: int, amended: tuple[Decimal, ...]) -> bool:
     """Whether an order can have come from this intent: a store that was put back from a copy gives numbers out again.
 
-    Its quantity may be smaller: some venues cut a reduce-only order to the position.
+    Its quantity may be smaller: some venues cut a reduce-only order to the position. It may be larger where we have
+    enlarged it since.
     """
     same = (order.symbol, order.side, order.type) == (intent.symbol, intent.side, intent.type)
-    fits = intent.qty is None or order.qty <= intent.qty
+    fits = intent.qty is None or order.qty <= max((intent.qty, *amended))
     return same and fits and order.created_ms + max_skew_ms >= intent.created_ms
 
 
@@ -148,12 +157,18 @@ async def _look_up_change(db: Database, venue: Venue, clock: Clock, intent: Inte
     if intent.purpose is Purpose.CANCEL:
         done, how = not order.status.open, f"its order is {order.status.value}"
     else:
-        done, how = order.trigger_price == intent.trigger_price, f"its trigger is {order.trigger_price}"
+        done = _reached(intent.trigger_price, order.trigger_price) and _reached(intent.qty, order.qty)
+        how = f"it is for {order.qty} at {order.trigger_price}"
     if done:
         return _settle(db, clock, intent, IntentState.CONFIRMED, how, order=order)
     if not expired:
         return Resolution(intent, f"{how}; it may yet arrive")
     return _settle(db, clock, intent, IntentState.NOT_PLACED, f"{how}, and it has expired")
+
+
+def _reached(wanted: Decimal | None, now: Decimal | None) -> bool:
+    """Whether a value that an amendment changes is as it was to be; None: it was to be left as it is."""
+    return wanted is None or wanted == now
 
 
 def _settle(

@@ -108,15 +108,7 @@ class Door:
                 actor=self._actor,
             )
         if self._clock.now_ms() > intent.expires_ms:
-            with self._db.transaction() as conn:
-                intent = intents.advance(
-                    conn,
-                    intent.number,
-                    IntentState.NOT_PLACED,
-                    at_ms=self._clock.now_ms(),
-                    detail="its window had passed before it could leave",
-                )
-            return Submitted(intent, None)
+            return Submitted(self._too_late(intent), None)
         self.unsettled[intent.symbol] = intent.expires_ms
         outcome = await self._send(intent)
         settled = self._settle(intent, outcome)
@@ -182,6 +174,17 @@ class Door:
         except VenueUnreachable as error:
             # It may have arrived before the connection broke: that is not a rejection.
             return Unknown(error.what)
+
+    def _too_late(self, intent: Intent) -> Intent:
+        """Not sent, its window has passed. What another process has settled meanwhile stays as it is: whoever is
+        thawed after that long may find its order adopted, searched for and closed."""
+        with self._db.transaction() as conn:
+            now = intents.get(conn, intent.number)
+            if now is not None and not now.state.in_doubt:
+                return now
+            detail = "its window had passed before it could leave"
+            at_ms = self._clock.now_ms()
+            return intents.advance(conn, intent.number, IntentState.NOT_PLACED, at_ms=at_ms, detail=detail)
 
     def _settle(self, intent: Intent, outcome: Outcome) -> Intent:
         at_ms = self._clock.now_ms()

@@ -113,7 +113,7 @@ def open_store(ref: StoreRef, *, readonly: bool = False, account: str = "", lock
 
     Raises StoreMissing, StoreMismatch, StoreTooNew, StoreDamaged, StoreUnwritable, StoreBusy.
     """
-    db = Database.open(ref.path, expect=None, readonly=readonly, lock_wait_ms=lock_wait_ms)
+    db = Database.open(ref.path, expect=None, readonly=readonly, lock_wait_ms=lock_wait_ms, at_ms=wall_ms())
     if account and db.identity.account != account:
         found = db.identity.account
         db.close()
@@ -156,7 +156,7 @@ def open_venue(store_path: Path, identity: Identity, db: Database | None, *, for
     from tradectl.execution.observe import Evident, StoreEvidence
 
     desk = MACHINE.get().open_sim(exchange_file(store_path, identity.venue_path))
-    return Desk(Evident(desk.venue, StoreEvidence(db), for_exit=for_exit), desk.clock)
+    return Desk(Evident(desk.venue, StoreEvidence(db, store_path), for_exit=for_exit), desk.clock)
 
 
 def _configured(config: tuple[Path, ...], looked: list[str]) -> tuple[StoreRef, ...]:

@@ -15,7 +15,7 @@ from tradectl.execution.sweep import Hands, Sent
 from tradectl.operations import by_hand
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import Desk
-from tradectl.store import intents
+from tradectl.store import emergency_orders, intents
 
 RACED_AGAIN = 3  # looks, where the bot places a stop at the same moment
 PAUSE_S = 0.5
@@ -68,13 +68,18 @@ async def place_stops(own: Hands, books: Books, drafts: Sequence[IntentDraft], n
 async def before_look(books: Books, desk: Desk, symbol: str) -> int:
     """Waits until no stop of the symbol is on its way; then the number of its newest, to be taken before a look.
 
-    A stop in doubt may arrive until its window has passed; a look after that shows it (promise 3).
+    A stop in doubt, or a change of one, may arrive until its window has passed; a look after that shows it (promise 3).
     """
     skew_ms = books.windows().max_skew_ms
     while True:
         newest = newest_stop(books, symbol)
-        under_way = [one for one in books.in_doubt() or () if one.symbol == symbol and one.purpose is Purpose.STOP]
-        if all(one.expires_ms + skew_ms < desk.clock.now_ms() for one in under_way):
+        under_way = [
+            one.expires_ms
+            for one in books.in_doubt() or ()
+            if one.symbol == symbol and one.purpose in (Purpose.STOP, Purpose.AMEND)
+        ]
+        under_way.append(emergency_orders.stops_under_way(books.path).get(symbol, 0))
+        if max(under_way) + skew_ms < desk.clock.now_ms():
             return newest
         await desk.clock.sleep(PAUSE_S)
 

@@ -207,6 +207,8 @@ class _Pass:
         newest = await before_look(self._books, self._desk, one.symbol)
         snapshot = await self._desk.venue.snapshot()
         position = snapshot.position(one.symbol)
+        if position is None and (why := snapshot.unproven(one.symbol)):
+            return Placed(one, f"whether its position is gone cannot be told: {why}", False), False
         if position is None or not position.qty:
             return Placed(one, "its position is gone", True), False
         if position.side.value != one.side:

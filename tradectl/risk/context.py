@@ -55,6 +55,7 @@ class AccountContext:
     recovery_reason: str = ""  # why `recovered` is still False
     in_doubt: Mapping[str, int] = field(default_factory=lambda: _NO_TIMES)  # symbol → entry intents without outcome
     disagreements: Mapping[str, str] = field(default_factory=lambda: _NO_WORDS)  # symbol → what the books disagree on
+    unlisted: frozenset[str] = frozenset()  # of these: what the books hold and the snapshot lacks altogether
     pending_margin: Decimal = ZERO  # of entries sent or unknown that the snapshot does not show yet
     pending_notional: Decimal = ZERO
     pending_cost: Decimal = ZERO  # what their fees and slippage may take off equity
@@ -117,22 +118,47 @@ def symbol_context(
     )
 
 
-def with_pending(account: AccountContext, sized: Sized) -> AccountContext:
-    """The account with an entry just sent counted as if it were filled, for the symbols that follow in the cycle.
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What an entry counts for that may have filled and is not in the venue's numbers: as if it were (promise 8)."""
 
-    Costs are those of the reference price and the slippage allowed; a mark that strays further from the last price
-    than that within one cycle is not foreseen.
-    """
-    symbol = sized.admitted.signal.symbol
-    fee, slippage = max(account.costs.taker_fee, ZERO), max(account.costs.slippage, ZERO)
-    dearest = 1 + slippage
-    cost = sized.notional * (fee * dearest + 2 * slippage)
+    notional: Decimal
+    margin: Decimal
+    cost: Decimal  # what fees and slippage may take off equity
+    risk: Decimal  # loss at its stop, costs included
+
+    @classmethod
+    def of(cls, costs: Costs, *, notional: Decimal, margin: Decimal, risk_amount: Decimal) -> Reserved:
+        """From what it was sized to, at the dearest price that is allowed for.
+
+        Costs are those of the reference price and the slippage allowed; a mark that strays further from the last price
+        than that is not foreseen.
+        """
+        fee, slippage = max(costs.taker_fee, ZERO), max(costs.slippage, ZERO)
+        dearest = 1 + slippage
+        cost = notional * (fee * dearest + 2 * slippage)
+        return cls(notional * dearest, margin * dearest, cost, risk_amount + 2 * cost)
+
+
+def reserve(account: AccountContext, held: Reserved) -> AccountContext:
+    """The account with this much more set aside."""
     return replace(
         account,
-        pending_margin=account.pending_margin + sized.initial_margin * dearest,
-        pending_notional=account.pending_notional + sized.notional * dearest,
-        pending_cost=account.pending_cost + cost,
-        pending_risk=account.pending_risk + sized.risk_amount + 2 * cost,
+        pending_margin=account.pending_margin + held.margin,
+        pending_notional=account.pending_notional + held.notional,
+        pending_cost=account.pending_cost + held.cost,
+        pending_risk=account.pending_risk + held.risk,
+    )
+
+
+def with_pending(account: AccountContext, sized: Sized) -> AccountContext:
+    """The account with an entry just sent counted as if it were filled, for the symbols that follow in the cycle."""
+    symbol = sized.admitted.signal.symbol
+    held = Reserved.of(
+        account.costs, notional=sized.notional, margin=sized.initial_margin, risk_amount=sized.risk_amount
+    )
+    return replace(
+        reserve(account, held),
         pending_symbols=account.pending_symbols | {symbol},
         session_entries=account.session_entries + 1,
         in_doubt={**account.in_doubt, symbol: account.in_doubt.get(symbol, 0) + 1},

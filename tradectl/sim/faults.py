@@ -86,14 +86,18 @@ class Distort:
     empty:          endpoints whose lists come back empty
     reversed_:      lists come back in the other order
     no_liquidation: positions carry no liquidation price
+    lacks:          the list has all but this one (counted around it)
     tail:           so many of the newest entries of a list of account events are missing
+    hole:           the one so far from the newest entry is missing, and the newer ones are there
     """
 
     stale_ms: int = 0
     empty: frozenset[str] = frozenset()
     reversed_: bool = False
     no_liquidation: bool = False
+    lacks: int | None = None
     tail: int = 0
+    hole: int = 0
 
 
 Fault = DropRequest | LoseAnswer | Delay | Refuse | Answer | Thin | Distort

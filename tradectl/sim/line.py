@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tradectl.domain.order import OrderFact, Rejected, Unknown
 from tradectl.domain.position import PositionFact
@@ -47,13 +47,21 @@ class Lens:
     def positions(self, found: tuple[PositionFact, ...]) -> tuple[PositionFact, ...]:
         if POSITIONS in self.distort.empty:
             return ()
+        found = self._all_but_one(found)
         return found[::-1] if self.distort.reversed_ else found
 
     def orders(self, found: tuple[OrderFact, ...]) -> tuple[OrderFact, ...]:
         kept = tuple(
             order for order in found if (CONDITIONAL if order.type.conditional else ORDERS) not in self.distort.empty
         )
+        kept = self._all_but_one(kept)
         return kept[::-1] if self.distort.reversed_ else kept
+
+    def _all_but_one(self, found: tuple[Any, ...]) -> tuple[Any, ...]:
+        if self.distort.lacks is None or not found:
+            return found
+        gone = self.distort.lacks % len(found)
+        return found[:gone] + found[gone + 1 :]
 
 
 Take = Callable[[Lens], T]  # reads the answer off the exchange as the lens shows it

@@ -127,6 +127,8 @@ class SimVenue:
                 found = tuple(event for event in found if event.seq < lens.state.next_seq)
             if lens.distort.tail:
                 found = found[: -lens.distort.tail]
+            if 0 < lens.distort.hole < len(found):
+                found = found[: -lens.distort.hole - 1] + found[-lens.distort.hole :]
             return found[::-1] if lens.distort.reversed_ else found
 
         return await self._read("account_events", take)

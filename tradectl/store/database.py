@@ -121,11 +121,11 @@ class Database:
                     where=str(target),
                     hint="start the bot once, or run a command that changes the store: it is brought up to date then",
                 )
-            if migrations.pending(version):
-                migrations.upgrade(conn, at_ms)
             stamped = identity.read(conn)
             if expect is not None:
                 identity.compare(stamped, expect, str(target))
+            if migrations.pending(version):
+                migrations.upgrade(conn, at_ms)  # of the store that is meant, and of no other
         except sqlite3.Error as error:
             conn.close()
             # a store without its own tables is damaged, whatever SQLite calls it

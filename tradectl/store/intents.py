@@ -16,6 +16,8 @@ from tradectl.store import encoding, intent_rows, journal, positions
 from tradectl.store.intent_rows import SELECT as _SELECT
 
 _ALLOWED = {(before, after): sentence for before, after, sentence in INTENT_TRANSITIONS}
+LOST = "two complete searches do not find it any more, and no list has it: it has ended"
+SEARCHES_LOST = 2  # that did not find a confirmed order: so many tell an order lost from one seen to have ended
 _IN_DOUBT = "state IN ('recorded', 'sent', 'unknown')"
 
 
@@ -161,6 +163,22 @@ def note_order(conn: sqlite3.Connection, order: OrderFact, at_ms: int) -> None:
         positions.settled(conn, order.symbol, at_ms)
 
 
+def note_lost(conn: sqlite3.Connection, order_id: str, at_ms: int) -> None:
+    """The venue tells nothing of a standing order of ours any more: it has ended, and its fills are the ledger's."""
+    intent = by_order_id(conn, order_id)
+    if intent is None or intent.ended is not None:
+        return
+    filled = positions.booked(conn, intent.client_id)
+    conn.execute(
+        "UPDATE intents SET ended = 'canceled', filled = ?, searches = max(searches, ?) WHERE number = ?",
+        (text(filled), SEARCHES_LOST, intent.number),
+    )
+    body = {"sentence": LOST, "ended": "canceled", "filled": text(filled)}
+    subject = f"order:{order_id}"
+    journal.append(conn, at_ms=at_ms, kind="state", actor="bot", subject=subject, symbol=intent.symbol, body=body)
+    positions.settled(conn, intent.symbol, at_ms)
+
+
 def _note(conn: sqlite3.Connection, number: int, order: OrderFact) -> None:
     ended = None if order.status.open else order.status.value
     conn.execute("UPDATE intents SET ended = ?, filled = ? WHERE number = ?", (ended, text(order.filled_qty), number))
@@ -177,12 +195,12 @@ def standing(conn: sqlite3.Connection) -> tuple[Intent, ...]:
 
 
 def ended(conn: sqlite3.Connection, order_ids: Sequence[str]) -> frozenset[str]:
-    """Those of these orders that are ours and known to have ended."""
+    """Those of these orders that are ours and known to have ended; one that was only lost from sight is not."""
     marks = ", ".join("?" * len(order_ids))
     rows = conn.execute(
         f"SELECT order_id FROM intents WHERE order_id IN ({marks}) AND ended IS NOT NULL"
-        " AND purpose NOT IN ('cancel', 'amend')",
-        tuple(order_ids),
+        " AND (searches < ? OR ended <> 'canceled') AND purpose NOT IN ('cancel', 'amend')",
+        (*order_ids, SEARCHES_LOST),
     ).fetchall()
     return frozenset(row[0] for row in rows)
 
@@ -249,6 +267,13 @@ def cancels_of(conn: sqlite3.Connection, order_id: str) -> tuple[Intent, ...]:
     """Every cancel that was meant for this order, oldest first."""
     return intent_rows.all_of(
         conn.execute(f"{_SELECT} WHERE cancels_order_id = ? AND purpose = 'cancel' ORDER BY number", (order_id,))
+    )
+
+
+def amends_of(conn: sqlite3.Connection, order_id: str) -> tuple[Intent, ...]:
+    """Every amendment that was meant for this order, oldest first."""
+    return intent_rows.all_of(
+        conn.execute(f"{_SELECT} WHERE cancels_order_id = ? AND purpose = 'amend' ORDER BY number", (order_id,))
     )
 
 

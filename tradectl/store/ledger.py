@@ -96,21 +96,16 @@ def next_invented(conn: sqlite3.Connection) -> int:
     return min(int(conn.execute("SELECT coalesce(min(seq), 0) FROM fills").fetchone()[0]), 0) - 1
 
 
-def stand_in(conn: sqlite3.Connection, trade_number: int, client_id: str | None) -> tuple[str, Decimal, Decimal] | None:
-    """(execution id, quantity, price) of the fill that stands in for those that an order of a trade still lacks."""
-    row = conn.execute(
-        "SELECT execution_id, qty, price FROM fills WHERE trade_number = ? AND client_id = ? AND kind = 'synthetic'",
-        (trade_number, client_id),
+def correct_fill(conn: sqlite3.Connection, execution_id: str, difference: Decimal) -> int:
+    """Moves what a fill realised, and the totals with it; the fill's own time, for the day that it counts in."""
+    realised, at_ms = conn.execute(
+        "SELECT realised, at_ms FROM fills WHERE execution_id = ?", (execution_id,)
     ).fetchone()
-    return None if row is None else (row[0], dec(row[1]), dec(row[2]))
-
-
-def shrink_stand_in(conn: sqlite3.Connection, execution_id: str, left: Decimal) -> None:
-    """What is left of it once real fills have come; nothing left, and it goes."""
-    if left:
-        conn.execute("UPDATE fills SET qty = ? WHERE execution_id = ?", (text(left), execution_id))
-    else:
-        conn.execute("DELETE FROM fills WHERE execution_id = ?", (execution_id,))
+    conn.execute(
+        "UPDATE fills SET realised = ? WHERE execution_id = ?", (text(dec(realised) + difference), execution_id)
+    )
+    _add_totals(conn, gross=difference)
+    return int(at_ms)
 
 
 def add_funding(conn: sqlite3.Connection, funding: Funding, trade_number: int | None) -> bool:
@@ -231,6 +226,27 @@ def close_trade(conn: sqlite3.Connection, trade: ClosedTrade) -> None:
     conn.execute("UPDATE ledger SET trades = trades + 1 WHERE id = 1")
 
 
+def correct_trade(conn: sqlite3.Connection, trade: ClosedTrade) -> None:
+    """Writes what real fills have made of a trade that was closed while others stood in for them."""
+    conn.execute(
+        "UPDATE trades SET max_qty = ?, entry_price = ?, exit_price = ?, gross = ?, fees = ?, net = ? WHERE number = ?",
+        (
+            text(trade.max_qty),
+            text(trade.entry_price),
+            text(trade.exit_price),
+            text(trade.gross),
+            text(trade.fees),
+            text(trade.net),
+            trade.number,
+        ),
+    )
+
+
+def drop_open_trade(conn: sqlite3.Connection, number: int) -> None:
+    """It never was: all that it held stood in for fills that have not happened."""
+    conn.execute("DELETE FROM open_trades WHERE number = ?", (number,))
+
+
 def next_trade_number(conn: sqlite3.Connection) -> int:
     row = conn.execute(
         "SELECT max(coalesce((SELECT max(number) FROM open_trades), 0), coalesce((SELECT max(number) FROM trades), 0))"
@@ -245,6 +261,12 @@ def trades(conn: sqlite3.Connection, limit: int, symbol: str | None = None) -> l
         f"SELECT {_CLOSED} FROM trades {where} ORDER BY number DESC LIMIT ?", (*values, limit)
     ).fetchall()
     return [_closed_trade(row) for row in rows]
+
+
+def trade(conn: sqlite3.Connection, number: int) -> ClosedTrade | None:
+    """A closed trade."""
+    row = conn.execute(f"SELECT {_CLOSED} FROM trades WHERE number = ?", (number,)).fetchone()
+    return None if row is None else _closed_trade(row)
 
 
 def totals(conn: sqlite3.Connection) -> LedgerTotals:

@@ -71,6 +71,15 @@ def backlog(conn: sqlite3.Connection) -> Backlog:
     return Backlog(*conn.execute("SELECT count(*), min(at_ms) FROM outbox WHERE delivered_ms IS NULL").fetchone())
 
 
+def said_ms(conn: sqlite3.Connection, type: str, symbol: str, text: str) -> int | None:
+    """When the newest alert that says just this was put here, delivered or not."""
+    row = conn.execute(
+        "SELECT at_ms FROM outbox WHERE type = ? AND symbol = ? AND text = ? ORDER BY id DESC LIMIT 1",
+        (type, symbol, text),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
 def last_ms(conn: sqlite3.Connection, type: str, symbol: str) -> int | None:
     """When the newest alert of this type and symbol was put here, delivered or not."""
     row = conn.execute(

@@ -65,9 +65,17 @@ def flights(conn: sqlite3.Connection) -> list[tuple[str, str, Decimal]]:
     for symbol, client_id, side, qty, state, ended, done in rows:
         over = state == "confirmed" and ended is not None
         expected = (dec(done) if done is not None else ZERO) if over else dec(qty)
-        left = expected - _booked(conn, client_id)
+        left = expected - booked(conn, client_id)
         if left > 0:
             found.append((symbol, client_id, left if side == "buy" else -left))
+    return found
+
+
+def flying(conn: sqlite3.Connection) -> dict[str, Decimal]:
+    """{symbol: signed quantity} that entries in flight may bring yet."""
+    found: dict[str, Decimal] = {}
+    for symbol, _, qty in flights(conn):
+        found[symbol] = found.get(symbol, ZERO) + qty
     return found
 
 
@@ -118,6 +126,12 @@ def filled(
         _move(conn, now, PositionEvent.QUANTITY_SEEN if seen else PositionEvent.FILLED, at_ms)
         conn.execute("UPDATE positions SET trade_number = ? WHERE number = ?", (trade_number, now.number))
     conn.execute("UPDATE positions SET entry_qty = ? WHERE number = ?", (text(now.entry_qty + qty), now.number))
+
+
+def taken_back(conn: sqlite3.Connection, position: Managed, qty: Decimal) -> None:
+    """So much of what its entry was taken to have filled has not filled."""
+    left = max(position.entry_qty - qty, ZERO)
+    conn.execute("UPDATE positions SET entry_qty = ? WHERE number = ?", (text(left), position.number))
 
 
 def take_over(
@@ -210,6 +224,18 @@ def _begin(conn: sqlite3.Connection, intent: Intent, sized: Sized) -> None:
     _say(conn, intent.symbol, number, None, state, sentence, intent.created_ms)
 
 
+def entry_over(conn: sqlite3.Connection, symbol: str, key: str) -> bool:
+    """Whether what this entry had opened is closed, or an exit of it has been sent: no slice of it follows that."""
+    row = conn.execute(
+        "SELECT 1 FROM positions p WHERE p.symbol = ? AND p.entry_key = ? AND CASE p.state"
+        " WHEN 'closed' THEN p.trade_number IS NOT NULL"
+        " ELSE EXISTS (SELECT 1 FROM intents i WHERE i.symbol = p.symbol AND i.number > p.first_intent"
+        " AND i.purpose IN ('exit', 'close') AND i.state NOT IN ('rejected', 'not_placed')) END LIMIT 1",
+        (symbol, key),
+    ).fetchone()
+    return row is not None
+
+
 def entry_key(sized: Sized) -> str:
     """Which signal an entry acts upon: every slice of one entry has the same."""
     signal = sized.admitted.signal
@@ -239,10 +265,10 @@ def _order(conn: sqlite3.Connection, client_id: str, state: str, ended: str | No
     if state != "confirmed" or ended is None:
         return _Order(True, ZERO)
     expected = dec(done) if done is not None else ZERO
-    return _Order(_booked(conn, client_id) < expected, expected)
+    return _Order(booked(conn, client_id) < expected, expected)
 
 
-def _booked(conn: sqlite3.Connection, client_id: str) -> Decimal:
+def booked(conn: sqlite3.Connection, client_id: str) -> Decimal:
     """What the ledger has of an order, fills that stand in included."""
     rows = conn.execute("SELECT qty FROM fills WHERE client_id = ?", (client_id,)).fetchall()
     return sum((dec(qty) for (qty,) in rows), ZERO)

@@ -134,9 +134,16 @@ STATEMENTS: tuple[str, ...] = (
     "CREATE INDEX fills_by_trade ON fills (trade_number)",
     "CREATE INDEX fills_by_client ON fills (client_id) WHERE client_id IS NOT NULL",
     "ALTER TABLE open_trades ADD COLUMN opener TEXT",
+    # Its first fill; of a trade that was opened past flat, the fill that is entered with the trade which it closed.
     """
     UPDATE open_trades SET opener = (
-        SELECT client_id FROM fills WHERE trade_number = open_trades.number ORDER BY fills.rowid LIMIT 1
+        SELECT client_id FROM fills WHERE fills.rowid = coalesce(
+            (SELECT min(f.rowid) FROM fills f WHERE f.trade_number = open_trades.number
+                AND f.at_ms = open_trades.opened_ms),
+            (SELECT max(f.rowid) FROM fills f WHERE f.symbol = open_trades.symbol AND f.at_ms = open_trades.opened_ms
+                AND f.side = CASE open_trades.side WHEN 'long' THEN 'buy' ELSE 'sell' END),
+            (SELECT min(f.rowid) FROM fills f WHERE f.trade_number = open_trades.number)
+        )
     )
     """,
 )

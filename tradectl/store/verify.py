@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from tradectl.domain.fill import FillKind
 from tradectl.domain.money import ZERO, dec
 from tradectl.errors import TradectlError
 from tradectl.store import journal, ledger, migrations
@@ -125,11 +126,12 @@ def _totals(conn: sqlite3.Connection) -> Check:
 def _compare_totals(conn: sqlite3.Connection) -> Check:
     kept = ledger.totals(conn)
     gross = fees = funding = ZERO
-    fills = conn.execute("SELECT realised, fee FROM fills").fetchall()
-    for realised, fee in fills:
+    fills = 0
+    for realised, fee, kind in conn.execute("SELECT realised, fee, kind FROM fills").fetchall():
         gross, fees = gross + dec(realised), fees + dec(fee)
+        fills += not FillKind(kind).invented  # the totals count what the venue has booked
     for (amount,) in conn.execute("SELECT amount FROM funding").fetchall():
         funding += dec(amount)
     trades = int(conn.execute("SELECT count(*) FROM trades").fetchone()[0])
-    summed = ledger.LedgerTotals(gross, fees, funding, len(fills), trades)
+    summed = ledger.LedgerTotals(gross, fees, funding, fills, trades)
     return Check("ledger totals", kept == summed, "ok" if kept == summed else f"kept {kept}, summed {summed}")

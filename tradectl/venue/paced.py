@@ -101,6 +101,23 @@ class PacedVenue(Through):
         self._told(outcome)
         return outcome
 
+    async def amend(
+        self,
+        symbol: str,
+        order_id: str,
+        timestamp_ms: int,
+        expires_ms: int,
+        *,
+        trigger_price: Decimal | None = None,
+        qty: Decimal | None = None,
+    ) -> Outcome:
+        await self.pace.turn(urgent=True)
+        outcome = await self._inner.amend(
+            symbol, order_id, timestamp_ms, expires_ms, trigger_price=trigger_price, qty=qty
+        )
+        self._told(outcome)
+        return outcome
+
     async def set_leverage(self, symbol: str, leverage: Decimal) -> Outcome | None:
         await self.pace.turn()
         return await self._inner.set_leverage(symbol, leverage)

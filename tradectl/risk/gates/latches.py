@@ -36,6 +36,10 @@ def check(account: AccountContext, symbol: str) -> Verdict:
     disagreement = account.disagreements.get(symbol)
     if disagreement is not None:
         return _blocked(f"the books disagree on {symbol}: {disagreement}", symbol)
+    if account.unlisted:
+        # Its notional and margin are not in the picture either: no limit of the account can be told from it.
+        missing = min(account.unlisted)
+        return _blocked(f"the venue's picture lacks a position, {missing}: {account.disagreements[missing]}", symbol)
     return Verdict("latches", True, "no latch, no halt file, and the books agree")
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from tradectl.domain.order import OrderSide, OrderType
-from tradectl.domain.position import PositionFact, coverage
+from tradectl.domain.position import coverage
 from tradectl.errors import ExitCode, TradectlError
 from tradectl.operations import (
     flatten,
@@ -31,7 +31,7 @@ from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import Desk, StoreRef, open_store, open_venue
 from tradectl.operations.orders_find import Ended
 from tradectl.operations.stop_rules import stop_rules
-from tradectl.scenarios.chaos.draw import Happening
+from tradectl.scenarios.chaos.draw import PEOPLE, Happening
 from tradectl.scenarios.chaos.fates import RandomFates, Weather
 from tradectl.scenarios.machine import Died, Machine, Steps
 from tradectl.scenarios.wire import Fate
@@ -66,6 +66,7 @@ class Acts:
     claims: list[Claim] = field(default_factory=list)
     touched: dict[str, int] = field(default_factory=dict)
     loosened: set[str] = field(default_factory=set)  # symbols whose stops an operator has moved away
+    adopted: set[str] = field(default_factory=set)  # symbols that an operator has had managed
     halted: set[str] = field(default_factory=set)  # symbols in which the venue takes no order now
     disk: str = ""
     wall_offset_ms: int = 0
@@ -111,17 +112,21 @@ class Acts:
             if self.bot is not None:
                 self.bot.machine.wall_offset_ms = self.wall_offset_ms
         elif one.kind == "ambush":
-            self.weather.ambush = lambda call: self._spring(one)
+            self.weather.entries_first = one.args.get("entries_first", 0)
+            self.weather.ambush = lambda call: self._spring(one, call.symbol)
         elif one.kind == "disk":
             self._set_disk(one.args["disk"])
             await asyncio.sleep(one.args["for_ms"] / 1000)
             self._set_disk("")
 
-    def _spring(self, one: Happening) -> Fate:
+    def _spring(self, one: Happening, symbol: str) -> Fate:
         """An entry is being sent just now: it is held up, and something happens meanwhile."""
         what = one.args["then"]
+        one = replace(one, args={**one.args, "symbol": symbol})
         if what == "kill":
             self.world.carry(self._kill_now())
+        elif what in PEOPLE:
+            self._person(replace(one, kind=what, who="person"))
         else:
             self.world.carry(self._operator(replace(one, kind=what, who="operator")))
         return Fate(
@@ -171,7 +176,8 @@ class Acts:
         held = position.lot.qty if position is not None else Decimal(0)
         instrument = state.instruments[symbol]
         last = state.prices[symbol].last
-        qty = max(instrument.floor_qty(Decimal(300) * Decimal(one.args["share"]) / last), instrument.min_qty)
+        lot = Decimal(one.args.get("usd", 300)) * Decimal(one.args["share"])
+        qty = max(instrument.floor_qty(lot / last), instrument.min_qty)
         if one.kind in ("buy", "sell"):
             side = OrderSide.BUY if one.kind == "buy" else OrderSide.SELL
             world.by_hand(symbol, side, OrderType.MARKET, qty, client_id)
@@ -248,7 +254,7 @@ class Acts:
             fenced = fence.by_halt_file(path, by=NAME, reason="drill", why=f"the disk is {machine.disk}")
         else:
             fenced = fence.fence(path, by=NAME, reason="drill", wait_ms=0)
-        done = await killswitch_activate.apply(fenced, flatten=flatten, ask_flatten=lambda held: _yes(held), actor=NAME)
+        done = await killswitch_activate.apply(fenced, flatten=flatten, ask_flatten=bool, actor=NAME)
         return done.exit_code
 
     async def _killswitch_flatten(self, one: Happening, machine: Machine) -> ExitCode:
@@ -319,6 +325,7 @@ class Acts:
             return done.exit_code
 
     async def _reconcile(self, one: Happening, machine: Machine, adopt: frozenset[str] = frozenset()) -> ExitCode:
+        self.adopted |= adopt
         async with self._desk() as (books, desk):
             rules = stop_rules(books, ())
             found = await reconcile.plan(books, desk, rules, adopt)
@@ -388,7 +395,3 @@ class Acts:
 
     def _fates(self, name: str) -> RandomFates:
         return RandomFates(self.world.dice(f"fates:{name}"), self.weather)
-
-
-def _yes(held: tuple[PositionFact, ...]) -> bool:
-    return bool(held)

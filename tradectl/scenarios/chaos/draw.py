@@ -17,7 +17,9 @@ from tradectl.sim.state import FOR_EVER, HALTED, REDUCE_ONLY, WHILE_OPEN
 PRICES = {"BTCUSDT": Decimal(60_000), "ETHUSDT": Decimal(3_000), "SOLUSDT": Decimal(150)}
 ACTIVE_MINUTES = 14
 SETTLE_MINUTES = 5
-AMBUSHES = ("killswitch", "killswitch", "kill", "pause")  # what is done while an entry is on its way
+# What is done while an entry is on its way.
+AMBUSHES = ("killswitch", "killswitch", "kill", "pause", "buy", "sell", "close", "close_all", "flatten")
+LOTS = (60, 300, 300, 2_500)  # what a person trades at a time, in quote currency
 OPERATORS = (
     "killswitch", "killswitch", "killswitch_flatten", "clear", "pause", "resume", "close", "close_part", "second_bot",
     "place_missing", "place_missing", "tighten", "loosen", "reconcile", "reconcile", "adopt", "cancel_order", "flatten",
@@ -155,6 +157,7 @@ def _happenings(dice: random.Random, symbols: list[str]) -> list[Happening]:
         where = dice.choice(["stall_ms", "out_ms"])  # a frozen process, or a slow network
         args = {"then": dice.choice(AMBUSHES), where: dice.choice([300, 2_000, 4_500, 7_000, 30_000]), "override": True}
         args["abandon_ms"] = dice.choice([50, 10_000])
+        args |= {"entries_first": dice.choice([0, 0, 1]), "share": 1.0, "usd": dice.choice(LOTS)}
         found.append(Happening(at(), "ambush", "machine", {**args, "symbol": symbols[0]}))
     for _ in range(dice.choice([0, 0, 1])):
         found.append(Happening(at(), "outage", "venue", {"for_ms": dice.randint(5, 50) * 1000}))
@@ -164,7 +167,7 @@ def _happenings(dice: random.Random, symbols: list[str]) -> list[Happening]:
         args = {"symbol": dice.choice(symbols), "status": dice.choice([HALTED, REDUCE_ONLY])}
         found.append(Happening(at(), "status", "venue", {**args, "for_ms": dice.randint(5, 120) * 1000}))
     for _ in range(dice.choice([0, 0, 1, 3])):
-        args = {"symbol": dice.choice(symbols), "share": dice.choice([0.3, 0.5, 1.0])}
+        args = {"symbol": dice.choice(symbols), "share": dice.choice([0.3, 0.5, 1.0]), "usd": dice.choice(LOTS)}
         found.append(Happening(at(), dice.choice(PEOPLE), "person", args))
     for _ in range(dice.choice([0, 0, 1, 2])):  # a stop goes, and two set out to put it back
         moment, args = at(), {"symbol": dice.choice(symbols), "share": 1.0}

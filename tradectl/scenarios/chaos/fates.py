@@ -32,7 +32,8 @@ class Weather:
     chance: float = 0.0
     lies: float = 0.0  # share of faulty reads that come back wrong instead of failing
     outage: bool = False
-    ambush: Callable[[Call], Fate] | None = None  # what waits for the next entry that is sent
+    ambush: Callable[[Call], Fate] | None = None  # what waits for an entry that is sent
+    entries_first: int = 0  # that it lets by: an entry may have several slices
     over: bool = False  # the faults have stopped
 
 
@@ -45,9 +46,16 @@ class RandomFates:
 
     def of(self, call: Call) -> Fate:
         ambush = self.weather.ambush
-        if ambush is not None and call.name == "place" and call.subject.split(".")[2:3] == ["en"]:
-            self.weather.ambush = None
-            return ambush(call)
+        if (
+            ambush is not None
+            and not self.weather.over
+            and call.name == "place"
+            and call.subject.split(".")[2:3] == ["en"]
+        ):
+            self.weather.entries_first -= 1
+            if self.weather.entries_first < 0:
+                self.weather.ambush = None
+                return ambush(call)
         return self._draw(call)
 
     def _draw(self, call: Call) -> Fate:
@@ -102,15 +110,16 @@ class RandomFates:
     def _lie(self, call: Call) -> Distort | None:
         """A complete answer that is not the truth, of a kind that this call can give."""
         dice = self.dice
-        stale = Distort(stale_ms=dice.randint(1, 40) * 1000)
+        stale, cut = Distort(stale_ms=dice.randint(1, 40) * 1000), Distort(lacks=dice.randint(0, 5))
         if call.name == POSITIONS:
-            return dice.choice(
-                [stale, Distort(empty=frozenset({POSITIONS})), Distort(reversed_=True), Distort(no_liquidation=True)]
-            )
+            empty = Distort(empty=frozenset({POSITIONS}))
+            return dice.choice([stale, empty, cut, Distort(reversed_=True), Distort(no_liquidation=True)])
         if call.name in (ORDERS, CONDITIONAL):
-            return dice.choice([stale, Distort(empty=frozenset({ORDERS, CONDITIONAL})), Distort(reversed_=True)])
+            empty = Distort(empty=frozenset({ORDERS, CONDITIONAL}))
+            return dice.choice([stale, empty, cut, Distort(reversed_=True)])
         if call.name == "account_events":
-            return dice.choice([Distort(tail=dice.randint(1, 3)), Distort(reversed_=True), stale])
+            hole = Distort(hole=dice.randint(1, 3))
+            return dice.choice([Distort(tail=dice.randint(1, 3)), hole, Distort(reversed_=True), stale])
         if call.name in ("account", "ticker", "candles"):
             return stale
         return None

@@ -68,6 +68,8 @@ class Watch:
     entered: dict[str, tuple[str, str]] = field(default_factory=dict)  # symbol → (signal, client id) of its position
     levels: dict[str, Decimal] = field(default_factory=dict)  # symbol → where its stops cover all of it
     by_person: Callable[[], bool] = lambda: False
+    adopted: set[str] = field(default_factory=set)  # symbols whose positions an operator has had managed
+    mine: set[str] = field(default_factory=set)  # symbols in whose positions an entry of ours has filled
     loosened: set[str] = field(default_factory=set)  # symbols whose stops an operator has moved away, on the record
     _db: Database | None = None
 
@@ -77,6 +79,8 @@ class Watch:
                 self._accepted(event.order, before)
             elif isinstance(event, Executed):
                 self._executed(event, before)
+                self._whose(event)
+        self.mine.intersection_update(after.positions)
         if isinstance(op, CancelOrder | AmendOrder):
             self._cancelled(applied, before, after)
         self._nakedness(after)
@@ -100,6 +104,8 @@ class Watch:
             self.violate("write before act", f"order {order.order_id} ({client_id}) has no intent on record")
             return
         if order.reduces:
+            if parsed.purpose is Purpose.EXIT:
+                self._exit_of_ours(order, before)
             if parsed.purpose is Purpose.ENTRY:
                 self.violate("intent and order agree", f"{client_id} is an entry and reduces")
             return
@@ -110,6 +116,12 @@ class Watch:
             self.violate("fence", f"entry {client_id} was accepted after the kill switch was verified")
         self._one_signal(order, client_id, row, before)
         self._within_limits(order, before)
+
+    def _exit_of_ours(self, order: OrderFact, before: ExchangeState) -> None:
+        """The bot closes what it opened, or what an operator had it manage, and nobody else's (promise 6)."""
+        symbol = order.symbol
+        if symbol in before.positions and symbol not in self.mine | self.adopted:
+            self.violate("others' positions are left alone", f"{order.client_id} closes what no entry of ours made")
 
     def _one_signal(self, order: OrderFact, client_id: str, row: Known | None, before: ExchangeState) -> None:
         """Every entry that a position takes is of the signal that opened it."""
@@ -161,6 +173,11 @@ class Watch:
             # Several fills of one operation: the state before them is not this fill's own.
             if fill.kind.value == "trade" and not self._reduces_within(event, before):
                 self.violate("only entries add", f"{fill.order_id} ({fill.client_id}) took {held} to {after}")
+
+    def _whose(self, event: Executed) -> None:
+        parsed = ClientId.parse(event.fill.client_id)
+        if parsed is not None and parsed.store_tag == self.tag() and parsed.purpose is Purpose.ENTRY:
+            self.mine.add(event.fill.symbol)
 
     def _reduces_within(self, event: Executed, before: ExchangeState) -> bool:
         order = before.orders.get(event.fill.order_id)
