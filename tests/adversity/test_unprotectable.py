@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from bot_kit import CALM, FIVE_MS, SOL, UP, Rig, refuse, rig
@@ -13,11 +14,13 @@ from tradectl.domain.intent import Purpose
 from tradectl.domain.order import TRANSIENT
 from tradectl.domain.position import Protection, coverage
 from tradectl.domain.system_state import Latch, LatchName
-from tradectl.engine import daemon
+from tradectl.engine import daemon, record
+from tradectl.engine.assemble import RunOptions
 from tradectl.engine.bot import Memory
 from tradectl.engine.recover import restore
+from tradectl.errors import StoreBusy
 from tradectl.sim.faults import DropRequest
-from tradectl.store import latches, outbox
+from tradectl.store import cycles, latches, outbox
 
 FALLS = ("100.5", "100.6", "99.1", "99.2")  # through the stop
 ROWS = [UP, *[CALM] * 12]
@@ -196,3 +199,17 @@ def test_an_unknown_outcome_is_no_strike(tmp_path: Path) -> None:
             desk.cycle()
         assert held(desk) and not exits(desk) and not desk.bot.memory.strikes.refused
         assert desk.read(outbox.count_by_type)["safety_naked_position"] >= 1
+
+
+def test_a_cycle_that_the_store_fails_in_is_one_pass_with_what_is_done_without_it(tmp_path: Path) -> None:
+    with rig(tmp_path, ROWS, NOW) as desk:
+        naked(desk)
+        refuse(desk, "no", "st")
+        desk.assembled = replace(desk.assembled, bot=desk.bot)
+        run = daemon.Run(RunOptions(), number=desk.read(cycles.progress).cycle)
+        desk.step()
+        with patch.object(record, "save", side_effect=StoreBusy("locked")):
+            assert not desk.run(daemon._attempt(desk.assembled, run))
+            assert held(desk) and list(desk.bot.memory.strikes.refused.values()) == [1]
+            assert not desk.run(daemon._attempt(desk.assembled, run))
+        assert not held(desk)

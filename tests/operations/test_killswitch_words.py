@@ -117,3 +117,25 @@ def test_a_naked_position_is_covered_first_and_closed_second(acct: Account, args
     assert cover < said.index("tradectl positions close BTCUSDT")
     if args[0] == "positions":
         assert "unknown" in said, "nobody measured how long"
+
+
+def test_ctrl_c_while_it_sweeps_says_that_the_fence_stands(acct: Account) -> None:
+    """Stopped in the first look at the venue, which hangs."""
+    program = (
+        "import asyncio, sys; from tradectl.sim import venue\n"
+        "async def hangs(self):\n    print('looking', flush=True)\n    await asyncio.sleep(60)\n"
+        "venue.SimVenue.snapshot = hangs\n"
+        "from tradectl.__main__ import main; main()\n"
+    )
+    argv = [sys.executable, "-c", program, "killswitch", "activate", "--state", str(acct.store)]
+    process = subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert process.stdout is not None
+    while "looking" not in (line := process.stdout.readline()):
+        assert line
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "interrupted: the fence stands; the sweep did not end" in err and "Traceback" not in err
+    assert f"tradectl killswitch activate --state {acct.store}" in err and active(acct)

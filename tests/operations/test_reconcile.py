@@ -230,3 +230,22 @@ def test_the_command_that_is_printed_does_what_was_shown(acct: Account, tmp_path
     command = f"  tradectl reconcile --plan {file} --apply --reason TEXT --state {acct.store}"
     assert command in kept
     assert command in acct.tradectl("reconcile", "--plan", str(file)).out.splitlines()
+
+
+def test_after_a_restore_attached_orders_belong_to_the_entry_that_carries_our_tag(acct: Account) -> None:
+    copy = acct.store.read_bytes()  # before the entry: its intent will be unknown
+    acct.entered(qty="0.010")
+    acct.store.write_bytes(copy)
+    ran = acct.tradectl("reconcile")
+    assert "taken over with its stops" in ran.out and "not ours" not in ran.out, ran.out
+    done = acct.tradectl(*APPLY)
+    assert "not ours" not in done.out and "1 fill booked" in done.out, done.out
+
+
+def test_a_position_of_another_stores_bot_is_said_to_be_one(acct: Account) -> None:
+    acct.long(qty="0.010", client_id="tdc.zzz999.en.7")
+    for args in (("reconcile",), APPLY, ("reconcile",)):
+        ran = acct.tradectl(*args)
+        assert ran.code == 2, ran.all
+        assert "OTHER_STORE BTCUSDT" in ran.out and "opened by another store's bot (tag zzz999" in ran.out, ran.out
+        assert "no entries on BTCUSDT until then" in ran.out

@@ -46,13 +46,13 @@ def _ask(inv: Invocation, prompt: str) -> str:
             hint="look at the plan, then repeat the command with --yes",
         )
     inv.stdout.flush()
-    with _interruptible():
-        print(prompt, end="", file=inv.stderr, flush=True)
-        try:
+    try:
+        with _interruptible():
+            print(prompt, end="", file=inv.stderr, flush=True)
             return inv.stdin.readline().strip()
-        except KeyboardInterrupt:
-            print(file=inv.stderr)
-            raise KeyboardInterrupt("nothing was changed") from None
+    except KeyboardInterrupt:
+        print(file=inv.stderr)
+        raise KeyboardInterrupt("nothing was changed") from None
 
 
 @contextmanager

@@ -67,6 +67,8 @@ async def protect(
         whose = owner(conn, rules.store_tag, snapshot.orders)
         doubtful = intents.in_doubt(conn)
     guard = _Pass(db, door, instruments, rules, managed, flying, open_trades, doubtful, now_ms, strikes, wall_ms)
+    if strikes is not None:
+        strikes.next_pass()
     for legs in snapshot.several_legs().values():
         naked.legs(db, legs, snapshot.orders, now_ms)
     faults: list[Exception] = []

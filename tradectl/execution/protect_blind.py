@@ -96,6 +96,8 @@ async def protect_blind(
             continue
         if sent is not None and isinstance(sent.outcome, Unknown):
             unknown[symbol] = snapshot.at_ms + door.window_ms + rules.max_skew_ms
+    if strikes is not None:
+        strikes.next_pass()  # the pass that the store failed in, if it came so far, ends with this one
     return unknown
 
 

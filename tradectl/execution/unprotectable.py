@@ -39,6 +39,10 @@ class Strikes:
     started_ms: int | None = None
     refused: dict[tuple[str, Side], int] = field(default_factory=dict)  # passes in a row
     unclosed: dict[tuple[str, Side], int] = field(default_factory=dict)
+    struck: set[tuple[str, Side]] = field(default_factory=set)  # in this pass already
+
+    def next_pass(self) -> None:
+        self.struck.clear()
 
     def forget(self, position: PositionFact) -> None:
         """It is covered, or gone."""
@@ -66,7 +70,9 @@ def borne(
     if strikes.started_ms is not None and now_ms - strikes.started_ms < rules.grace_ms:
         return "the bot has just started"
     leg = (position.symbol, position.side)
-    strikes.refused[leg] = strikes.refused.get(leg, 0) + 1
+    if leg not in strikes.struck:
+        strikes.struck.add(leg)
+        strikes.refused[leg] = strikes.refused.get(leg, 0) + 1
     if strikes.refused[leg] < rules.strikes:
         return f"refused in pass {strikes.refused[leg]} of {rules.strikes} in a row that are an emergency"
     return ""

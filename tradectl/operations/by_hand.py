@@ -19,16 +19,16 @@ def nowhere(sent: Sent) -> bool:
     return sent.outcome is None and not sent.recorded_in and not sent.raced
 
 
-def stop(draft: IntentDraft) -> str:
+def to_place(draft: IntentDraft) -> str:
     trigger = text(draft.trigger_price) if draft.trigger_price is not None else "-"
     by = draft.trigger_by.value if draft.trigger_by is not None else "the venue's default"
     size = text(draft.qty) if draft.qty is not None else "all of the position"
     return f"{_WHERE} {draft.symbol} {draft.side.value} stop market {size}, trigger {trigger} by {by}, reduce-only"
 
 
-def close(position: PositionFact, qty: Decimal) -> str:
+def to_close(position: PositionFact, qty: Decimal) -> str:
     return f"{_WHERE} {position.symbol} {position.side.closing.value} market {text(qty)}, reduce-only"
 
 
-def cancel(order: OrderFact) -> str:
+def to_cancel(order: OrderFact) -> str:
     return f"{_WHERE} cancel {order.order_id} ({describe(order)})"

@@ -198,7 +198,7 @@ def _next(planned: CancelPlan, sent: Sent, result: str, how: str, held: Held | N
     store = planned.path
     rows = []
     if by_hand.nowhere(sent):
-        rows.append(f"nothing was cancelled; {by_hand.cancel(planned.order)}")
+        rows.append(f"nothing was cancelled; {by_hand.to_cancel(planned.order)}")
     elif sent.outcome is None and result == "failed":
         needed = planned.cover is not None and not planned.cover.full_without
         rows.append("nothing was cancelled: repeat the command:")

@@ -250,7 +250,7 @@ def _beside(books: Books, closed: Closed, trouble: str) -> tuple[str, list[str],
     if closed.fills or reduced.left_qty < reduced.before_qty or any(one.outcome is not None for one in reduced.sent):
         waiting.append(f"{_LATER}: {trouble}")
     elif any(by_hand.nowhere(one) for one in reduced.sent):
-        waiting.append(by_hand.close(closed.plan.position, reduced.left_qty - closed.plan.leave_qty))
+        waiting.append(by_hand.to_close(closed.plan.position, reduced.left_qty - closed.plan.leave_qty))
     return where, waiting, emergency.look(books.path).troubles
 
 

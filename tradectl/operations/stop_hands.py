@@ -59,7 +59,7 @@ async def place_stops(own: Hands, books: Books, drafts: Sequence[IntentDraft], n
         said.append(f"stop of {text(draft.qty or ZERO)} at {level}: {last.sentence}")
         where = last.recorded_in or where
         if not isinstance(last.outcome, Confirmed):
-            said += [by_hand.stop(one) for one in drafts[at:]] if by_hand.nowhere(last) else []
+            said += [by_hand.to_place(one) for one in drafts[at:]] if by_hand.nowhere(last) else []
             return PlacedStops(tuple(said), tuple(drafts[at:]), last, where)
         newest = max(newest, newest_stop(books, draft.symbol))
     return PlacedStops(tuple(said), (), last, where)

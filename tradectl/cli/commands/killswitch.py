@@ -62,16 +62,14 @@ def activate(
         if not result.fenced:
             done.append(killswitch_activate.not_fenced(result))
             continue
-        done.append(
-            asyncio.run(
-                killswitch_activate.apply(
-                    result,
-                    flatten=flatten,
-                    ask_flatten=lambda held: screens.ask_flatten(inv, held),
-                    actor=operator_name(),
-                )
-            )
+        work = killswitch_activate.apply(
+            result, flatten=flatten, ask_flatten=lambda held: screens.ask_flatten(inv, held), actor=operator_name()
         )
+        try:
+            done.append(asyncio.run(work))
+        except KeyboardInterrupt:
+            again = f"tradectl killswitch activate --state {result.path}"
+            raise KeyboardInterrupt(f"the fence stands; the sweep did not end. Again, it is safe: {again}") from None
     render.answer(
         inv,
         "killswitch activate",

@@ -46,11 +46,13 @@ def reconcile(
 ) -> ExitCode:
     inv = invocation(ctx)
     import asyncio
+    from dataclasses import replace
 
     from tradectl.cli import confirm, render
     from tradectl.cli.commands import reconcile_screen as screens
     from tradectl.errors import UsageError
     from tradectl.operations import reconcile as operation
+    from tradectl.operations import reconcile_origins
     from tradectl.operations.killswitch_venue import Books
     from tradectl.operations.opening import find_store, open_venue
     from tradectl.operations.stop_rules import stop_rules
@@ -72,14 +74,16 @@ def reconcile(
                 found = operation.of_saved(saved, found)
             if save is not None:
                 operation.save(found, save)
+            found = await reconcile_origins.told(books, desk, found)
             if not apply or not found.anything_to_do:
                 return found
             if (screen := confirm.plan_screen(inv)) is not None:
                 screens.plan(screen, found)
             confirm.confirm(inv, screens.question(found))
-            return await operation.apply(
+            done = await operation.apply(
                 books, desk, rules, found, reason=reason.strip() or _NO_REASON, actor=operator_name()
             )
+            return replace(done, after=await reconcile_origins.told(books, desk, done.after))
         finally:
             await desk.venue.close()
 

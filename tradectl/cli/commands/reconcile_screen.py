@@ -113,7 +113,7 @@ def _findings(screen: Screen, found: Reconciliation, shown: frozenset[Finding] =
         for command in one.commands:
             screen.command(f"  {command} --state {found.path}")
         if one.blocks:
-            where = "the account" if one.kind is FindingKind.OTHER_STORE else one.symbol
+            where = "the account" if one.kind is FindingKind.OTHER_STORE and one.order_id else one.symbol
             screen.text(f"  no entries on {where} until then", "warn")
     foreign = [one for one in found.plan.findings if one.kind is FindingKind.FOREIGN]
     if foreign and not shown:

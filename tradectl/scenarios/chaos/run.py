@@ -201,6 +201,9 @@ class _Life:
                 self.watch.accepted,
                 config.sim.start_balance,
                 report_only=config.safety.protection.unexplained == "report",
+                young=frozenset(
+                    symbol for symbol in self.watch.naked_since if self._naked_for_ms(symbol) < NAKED_SECONDS * 1000
+                ),
             )
             for law, what in found:
                 self.watch.violate(law, what)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from tradectl.domain.intent import IntentState
 from tradectl.domain.money import text
 from tradectl.scenarios.world import Exchange
 from tradectl.sim.codec import encode
@@ -32,7 +33,12 @@ def standing(store: Path, exchange: Exchange) -> dict[str, object]:
     with Database.open(store, expect=None, readonly=True) as db, db.read() as conn:
         return {
             "orders at the exchange": sorted(exchange.state.orders),
-            "intents": [(one.client_id, one.state.value) for one in intents.latest(conn, None, PAGE)],
+            # What the venue refused has changed nothing, however often it was tried.
+            "intents": [
+                (one.client_id, one.state.value)
+                for one in intents.latest(conn, None, PAGE)
+                if one.state is not IntentState.REJECTED
+            ],
             "positions": [
                 (one.number, one.symbol, one.state.value, text(one.entry_qty)) for one in positions.alive(conn).values()
             ],

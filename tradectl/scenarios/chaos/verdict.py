@@ -27,9 +27,18 @@ _POSITION_MOVES = {(before.value if before else None, after.value) for before, a
 
 
 def settled(
-    db: Database, exchange: Exchange, accepted: dict[str, str], start_balance: Decimal, *, report_only: bool
+    db: Database,
+    exchange: Exchange,
+    accepted: dict[str, str],
+    start_balance: Decimal,
+    *,
+    report_only: bool,
+    young: frozenset[str] = frozenset(),
 ) -> list[Finding]:
-    """Everything that must hold now. report_only: positions that nothing of ours explains are not protected."""
+    """Everything that must hold now. report_only: positions that nothing of ours explains are not protected.
+
+    young: symbols that have been naked for less than is allowed; the world ends before it is over
+    """
     picture = views.snapshot(exchange.state)
     with db.read() as conn:
         recorded = intents.latest(conn, None, PAGE)
@@ -44,8 +53,10 @@ def settled(
             *_journal(conn),
             *_alerts(conn),
         ]
-    spared = frozenset(position.symbol for position in picture.positions if position.symbol not in managed)
-    found += _protection(picture, exchange, db.identity.store_tag, spared if report_only else frozenset())
+    spared = young
+    if report_only:
+        spared |= frozenset(position.symbol for position in picture.positions if position.symbol not in managed)
+    found += _protection(picture, exchange, db.identity.store_tag, spared)
     left = emergency.look(db.path)
     if left.records or left.troubles:
         found.append(("emergency journal is imported", f"{len(left.records)} records, {left.troubles}"))
