@@ -28,7 +28,8 @@ from tradectl.store.database import Database
 
 _log = logs.get("execution.unprotectable")
 CLOSES = 2  # passes in a row that a close fails, before trading is halted
-_TYPE = Tag.SAFETY_KILL_SWITCH.value.lower()
+SCOPE = "protection"  # the invariant that it is
+_TYPE = Tag.SAFETY_HALT.value.lower()
 _REPEAT_MS = 5 * MINUTE_MS
 
 
@@ -112,14 +113,14 @@ async def close(door: Door, position: PositionFact, size: Decimal, instrument: I
 
 
 def halt(db: Database, position: PositionFact, sentence: str, *, wall_ms: int, now_ms: int) -> None:
-    """The kill switch's latch, with its alert, in one transaction; one that is set already stays as it is."""
+    """A halt of our own, with its alert, in one transaction; one that is set already stays as it is."""
     symbol = position.symbol
     with db.transaction() as conn:
-        fresh = latches.get(conn, LatchName.KILL_SWITCH) is None
+        fresh = latches.get(conn, LatchName.HALT, SCOPE) is None
         if fresh:
-            latches.set_latch(conn, Latch(LatchName.KILL_SWITCH, "", "bot", wall_ms, sentence))
+            latches.set_latch(conn, Latch(LatchName.HALT, SCOPE, "bot", wall_ms, f"UNPROTECTABLE: {sentence}"))
         said_ms = outbox.last_ms(conn, _TYPE, symbol)
         if fresh or said_ms is None or now_ms - said_ms >= _REPEAT_MS:
             context = {"symbol": symbol, "qty": text(abs(position.qty))}
             outbox.put(conn, at_ms=now_ms, type=_TYPE, symbol=symbol, urgent=True, text=sentence, context=context)
-    _log.emit(Tag.SAFETY_KILL_SWITCH, sentence, level=50 if fresh else 40, symbol=symbol)
+    _log.emit(Tag.SAFETY_HALT, sentence, level=50 if fresh else 40, symbol=symbol)
