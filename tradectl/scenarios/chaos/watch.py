@@ -24,6 +24,7 @@ from tradectl.store import emergency, intents
 from tradectl.store.database import Database
 
 RACE_MS = 60_000  # a person's trade this recent may have crossed a decision of ours on its way
+CROSSED_MS = 2_000  # a stop that somebody took away this recently was still there when it was decided
 TOLERANCE = Decimal("1.05")  # of a limit: prices move between a decision and its fill
 
 
@@ -196,7 +197,8 @@ class Watch:
             if not mine or self.by_person():
                 continue
             was, now = self._covered(before, order.symbol), self._covered(after, order.symbol)
-            if was and not now:
+            crossed = self.now_ms() - self.touched.get(order.symbol, -RACE_MS) < CROSSED_MS
+            if was and not now and not crossed:
                 self.violate(
                     "never naked by our own hand", f"{order.order_id} was changed: {order.symbol} is uncovered"
                 )
