@@ -141,6 +141,9 @@ class Ticking:
     def now_ms(self) -> int:
         return self.on_read(self.inner.now_ms())
 
+    def monotonic_ms(self) -> int:
+        return self.inner.monotonic_ms()
+
     def wall_ms(self) -> int:
         return self.inner.wall_ms()
 

@@ -22,7 +22,7 @@ from tradectl.domain.position import Side
 from tradectl.errors import EntryRefused
 from tradectl.execution.admission import OVER, admit
 from tradectl.execution.booking import Booking
-from tradectl.store import intents, journal, ledger, positions
+from tradectl.store import intents, invented, journal, ledger, positions
 
 EDGES = {(before, after, sentence) for before, after, _, sentence in POSITION_TRANSITIONS}
 
@@ -184,6 +184,14 @@ class Lives(RuleBasedStateMachine):
             booking.take(replace(first, execution_id=f"synthetic:{-seq}", seq=seq, kind=FillKind.SYNTHETIC, fee=D(0)))
             booking.finish(0)
 
+    @precondition(lambda self: len(self.unbooked) > 1)
+    @rule()
+    def falls_behind(self) -> None:
+        """A fill that another stands in for enters the list late, behind those that came after it."""
+        first = self.unbooked[0]
+        if first.client_id is not None and read(self.db, invented.stand_ins, first.client_id):
+            self.unbooked.append(self.unbooked.pop(0))
+
     # What holds.
 
     @invariant()
@@ -246,6 +254,8 @@ class Lives(RuleBasedStateMachine):
             self.book(1)
         ours, trade = self.ours(), read(self.db, ledger.open_trade, X)
         assert (trade.lot.qty if trade is not None else D(0)) == self.held
+        assert not read(self.db, invented.stand_ins), "each has made way"
+        assert read(self.db, ledger.totals).fees == self.seq * D("0.01"), "the fee of each fill, once"
         assert ours is None or ours.state is PositionState.OPEN
         assert read(self.db, journal.verify).ok
 

@@ -247,6 +247,16 @@ def test_those_at_the_level_are_kept_before_tighter_ones(side):
 
 
 @pytest.mark.parametrize("side", Side)
+def test_a_tighter_one_that_was_placed_without_the_store_is_kept_before_those_at_the_level(side):
+    """An operator has tightened the stop, and could not store the level: the bot does not take that back."""
+    position = held(side, 2)
+    orders = facts(position, [Stop(True, 2, 2), Stop(True, 2, 1)])
+    by_hand = replace(orders[1], client_id="tdc.abc123.st.e1")
+    found = arrange(position, [orders[0], by_hand], at(side, 2), mine)
+    assert (found.place, found.cancel) == (0, (orders[0],))
+
+
+@pytest.mark.parametrize("side", Side)
 def test_where_it_stands_beside_somebody_elses_ours_moves_whole(side):
     assert plan(side, 4, [Stop(True, 4, 3), Stop(False, 2, 3)], 2) == (4, {"o1"})
 

@@ -280,6 +280,17 @@ def test_a_rejected_stop_is_an_urgent_alert(desk):
     assert alert.urgent
 
 
+def test_a_stop_that_each_pass_has_refused_is_one_alert_every_few_minutes(desk):
+    """A venue without room for it refuses it every 5 s for hours: an alert that is read says it once, and again."""
+    hold(desk)
+    desk.plan.before_faults["place"] = [Refuse("price_precision", "no")] * 4
+    for wait_s in (0, 5, 5, 300):
+        desk.run(desk.bot.clock.sleep(wait_s))
+        desk.run(desk.bot.door.submit(stop_draft(SOL, Side.LONG, D(2), D(99), TriggerBy.LAST, "test")))
+    first, again = desk.read(outbox.pending, 10)
+    assert first.text == again.text and again.at_ms - first.at_ms >= 300_000
+
+
 def test_a_cancel_of_an_order_that_has_ended_is_no_alarm(desk):
     submitted = desk.run(desk.bot.door.submit(cancel_draft(SOL, OrderSide.SELL, "o999", "test")))
     assert isinstance(submitted.outcome, Rejected) and submitted.outcome.code == "order_not_found"

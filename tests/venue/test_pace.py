@@ -16,8 +16,12 @@ class Timeline:
 
     def __init__(self) -> None:
         self.at_ms = 1_000_000
+        self.set_by_ms = 0
 
     def now_ms(self) -> int:
+        return self.at_ms + self.set_by_ms
+
+    def monotonic_ms(self) -> int:
         return self.at_ms
 
     def wall_ms(self) -> int:
@@ -132,3 +136,15 @@ def test_protection_does_not_wait_for_a_venue_that_asks_to_be_left_alone() -> No
     pace.hold(7_500)
     asyncio.run(pace.turn(urgent=True))
     assert clock.at_ms == 1_000_000
+
+
+def test_a_clock_that_the_venue_sets_back_makes_nobody_wait() -> None:
+    """The machine's clock was 90 s ahead until the venue's first answer was in (chaos seed 2250)."""
+    clock = Timeline()
+    clock.set_by_ms = 90_000
+    pace = Pace(2, 100, clock)
+    pace.hold(1_000)
+    send(pace, clock, [0, 0])
+    clock.set_by_ms = 0
+    send(pace, clock, [0])
+    assert clock.at_ms == 1_002_000

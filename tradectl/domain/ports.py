@@ -14,13 +14,17 @@ from tradectl.domain.snapshot import Snapshot, Ticker
 
 
 class Clock(Protocol):
-    """Two times: the venue's (windows, cooldowns, funding) and the wall's (lease, operator's `--for`)."""
+    """Two times: the venue's (windows, cooldowns, funding) and the wall's (lease, operator's `--for`); and one that
+    nobody can set, for how long something took or has to wait."""
 
     def now_ms(self) -> int:
         """The venue's time, corrected for skew."""
 
     def wall_ms(self) -> int:
         """This machine's UTC time."""
+
+    def monotonic_ms(self) -> int:
+        """Grows as time passes, from any beginning; never set, unlike `now_ms` by the venue's first answer."""
 
     def skew_ms(self) -> int:
         """This machine's clock less the venue's, as last measured; > 0: ours is ahead. 0 where they are one."""

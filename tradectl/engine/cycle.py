@@ -87,7 +87,7 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
     # 6. One transaction for what the cycle leaves behind, then its line.
     report.snapshot = snapshot
     report.throttled_ms = bot.pace.take_throttled_ms()
-    report.duration_ms = bot.clock.wall_ms() - started_ms
+    report.duration_ms = max(bot.clock.wall_ms() - started_ms, 0)
     record.save(bot, report, books, decided)
     telling.summary(bot, report)
     return report

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tradectl.domain.instrument import Instrument
+from tradectl.domain.intent import ClientId
 from tradectl.domain.ledger import OpenTrade
 from tradectl.domain.lifecycle import Managed
 from tradectl.domain.money import ONE, ZERO, percent
@@ -120,6 +121,7 @@ def arrange(
     """Stops of ours at `wanted` or tighter, exactly as many as others' stops leave uncovered (promise 5).
 
     Kept are first those at `wanted`, then the tightest: where two who work towards one level meet, both keep the same.
+    Before them a tighter one that was placed while a store could not be written: its level could be stored nowhere.
     wanted None: any level that covers will do, and what is to be placed goes where the tightest stands. exactly:
     tighter ones make way too, on an operator's word. Others' stops count, and are never cancelled (promise 6); but none
     of ours makes way for a looser one of somebody else's.
@@ -127,7 +129,11 @@ def arrange(
     stops, _ = protective_stops(position, orders)
     mine = sorted(
         (order for order in stops if ours(order)),
-        key=lambda order: (_trigger(order) != wanted, *_looseness(position, order)),
+        key=lambda order: (
+            not _unstored(order, wanted, position),
+            _trigger(order) != wanted,
+            *_looseness(position, order),
+        ),
     )
     theirs = [order for order in stops if not ours(order)]
     size, sign = abs(position.qty), position.side.sign
@@ -153,6 +159,13 @@ def arrange(
     if loose:
         place = max(place, _covered(position, loose) - _covered(position, _replacing(kept, wanted, loose)))
     return Arrangement(max(min(place, most), ZERO), (*loose, *surplus))
+
+
+def _unstored(order: OrderFact, wanted: Decimal | None, position: PositionFact) -> bool:
+    found = ClientId.parse(order.client_id)
+    if wanted is None or found is None or not found.emergency:
+        return False
+    return (_trigger(order) - wanted) * position.side.sign > 0
 
 
 def _at_least(position: PositionFact, orders: Iterable[OrderFact], level: Decimal) -> list[OrderFact]:

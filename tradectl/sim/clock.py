@@ -7,12 +7,17 @@ Wall: venue time is wall time. Both take the wall as an injected function.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from tradectl.sim.host import Host
 from tradectl.sim.ops import SetServerTime
 
 WallMs = Callable[[], int]
+
+
+def monotonic_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
 
 
 class SteppedClock:
@@ -35,6 +40,9 @@ class SteppedClock:
     def wall_ms(self) -> int:
         return self._wall_ms()
 
+    def monotonic_ms(self) -> int:
+        return self.now_ms()
+
     def skew_ms(self) -> int:
         return 0
 
@@ -48,14 +56,18 @@ class SteppedClock:
 class WallClock:
     """Real time, for real-time paper."""
 
-    def __init__(self, wall_ms: WallMs) -> None:
+    def __init__(self, wall_ms: WallMs, monotonic_ms: Callable[[], int] = monotonic_ms) -> None:
         self._wall_ms = wall_ms
+        self._monotonic_ms = monotonic_ms
 
     def now_ms(self) -> int:
         return self._wall_ms()
 
     def wall_ms(self) -> int:
         return self._wall_ms()
+
+    def monotonic_ms(self) -> int:
+        return self._monotonic_ms()
 
     def skew_ms(self) -> int:
         return 0

@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 SIZE_BYTES = 64 * 1024
@@ -92,6 +93,7 @@ def _checksum(number: int, text: bytes) -> int:
     return zlib.crc32(text, zlib.crc32(number.to_bytes(8, "big") + len(text).to_bytes(2, "big")))
 
 
+@lru_cache(maxsize=4)  # every picture of the venue asks, and the bytes are nearly always the same
 def parse(data: bytes) -> Content:
     """Reads what it can of a file's bytes; one that is too short ends in zeros."""
     data = data[:SIZE_BYTES].ljust(SIZE_BYTES, b"\0")

@@ -1,6 +1,8 @@
 """The client-side pace: at most N requests in any second and M in any minute; the stricter waits.
 
 It runs beside a venue's own weight bucket. Windows are rolling: a burst across a minute's edge does not get through.
+They are measured by a clock that is never set: a venue's first answer sets our idea of its time, by hours where this
+machine's clock is wrong, and nobody waits that long.
 """
 
 from __future__ import annotations
@@ -32,20 +34,20 @@ class Pace:
 
     def hold(self, wait_ms: int) -> None:
         """The venue asks to be left alone for so long (429, 418): nobody's turn comes before that."""
-        self._held_until_ms = max(self._held_until_ms, self._clock.now_ms() + wait_ms)
+        self._held_until_ms = max(self._held_until_ms, self._clock.monotonic_ms() + wait_ms)
 
     async def turn(self, *, urgent: bool = False) -> None:
         """Waits until one more request is allowed, then counts it. Urgent requests are counted but never wait:
         protection is not kept waiting by the reads before it."""
         async with self._turn:
             while not urgent:
-                wait_ms, rule = self._wait_ms(self._clock.now_ms())
+                wait_ms, rule = self._wait_ms(self._clock.monotonic_ms())
                 if wait_ms <= 0:
                     break
                 _log.emit(Tag.SAFETY_RATE_LIMIT, f"Sleeping {wait_ms / 1000:.3f}s to respect {rule}")
                 self._throttled_ms += wait_ms
                 await self._clock.sleep(wait_ms / 1000)
-            self._sent.append(self._clock.now_ms())
+            self._sent.append(self._clock.monotonic_ms())
 
     def take_throttled_ms(self) -> int:
         """The time waited since the last call, in ms."""

@@ -39,6 +39,9 @@ class SyncedClock:
     def wall_ms(self) -> int:
         return self._wall_ms()
 
+    def monotonic_ms(self) -> int:
+        return self._monotonic_ms()
+
     def skew_ms(self) -> int:
         return self._wall_ms() - self.now_ms() if self._bounds else 0
 

@@ -135,7 +135,10 @@ def _config(dice: random.Random, symbols: list[str]) -> Config:
             },
             "exits": exits,
             "market": {"candidate_symbols": symbols},
-            "safety": {"protection": {"unexplained": dice.choice(["protect", "protect", "report"])}},
+            # Worlds are short: an emergency is not delayed for as long as it is by default.
+            "safety": {
+                "protection": {"unexplained": dice.choice(["protect", "protect", "report"]), "grace_seconds": 15}
+            },
         }
     )
 

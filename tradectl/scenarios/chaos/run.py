@@ -31,9 +31,10 @@ from tradectl.scenarios.chaos.watch import Limits, Violation, Watch
 from tradectl.scenarios.machine import Steps
 from tradectl.scenarios.world import START_MS, World
 from tradectl.sim import views
+from tradectl.sim.attached import conditional_orders
 from tradectl.sim.ops import SetSymbolStatus
 from tradectl.sim.state import TRADING
-from tradectl.store import identity
+from tradectl.store import identity, positions
 from tradectl.store.database import Database
 
 REPLAY = "make chaos SEED={seed}"
@@ -204,6 +205,7 @@ class _Life:
                 young=frozenset(
                     symbol for symbol in self.watch.naked_since if self._naked_for_ms(symbol) < NAKED_SECONDS * 1000
                 ),
+                no_room=frozenset(symbol for symbol in self.watch.naked_since if self._others_and_no_room(symbol)),
             )
             for law, what in found:
                 self.watch.violate(law, what)
@@ -275,10 +277,21 @@ class _Life:
                 if symbol not in self.watch.naked_since:
                     del patience[symbol]
             for symbol in self.watch.naked_since:
-                patience[symbol] = patience.get(symbol, 0) + (1 if quiet and symbol not in self.acts.halted else 0)
+                could = quiet and symbol not in self.acts.halted and not self._others_and_no_room(symbol)
+                patience[symbol] = patience.get(symbol, 0) + could
                 bound = NAKED_SECONDS if self.drawn.chance <= 0.05 or self.weather.over else HARD_SECONDS
-                if patience[symbol] == bound:
+                if could and patience[symbol] == bound:
                     self.watch.violate("no position stays naked", f"{symbol} was naked for {bound} s of a running bot")
+
+    def _others_and_no_room(self, symbol: str) -> bool:
+        """The books do not count it as ours, so it is not closed; the venue takes no stop for it; and an alert says so."""
+        state = self.world.exchange.state
+        most = state.settings.max_conditional_orders
+        if most is None or conditional_orders(state.orders) < most:
+            return False
+        with self.watch._reading().read() as conn:
+            alarmed = verdict.alarmed(conn, symbol, self.watch.naked_since[symbol])
+            return alarmed and symbol not in positions.alive(conn)
 
     def _somebody_could_act(self) -> bool:
         bot = self.acts.bot

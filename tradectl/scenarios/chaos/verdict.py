@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from tradectl.domain.candle import MINUTE_MS
 from tradectl.domain.fill import Fill
 from tradectl.domain.intent import INTENT_TRANSITIONS, ClientId, Intent, IntentState, Purpose
 from tradectl.domain.ledger import OpenTrade
@@ -21,6 +22,7 @@ from tradectl.store.connection import Connection
 from tradectl.store.database import Database
 
 PAGE = 100_000
+SAID_AGAIN_MS = 5 * MINUTE_MS  # what lasts is said again that often
 Finding = tuple[str, str]  # law, what is wrong
 _INTENT_MOVES = {(before.value, after.value) for before, after, _ in INTENT_TRANSITIONS}
 _POSITION_MOVES = {(before.value if before else None, after.value) for before, after, _, _ in POSITION_TRANSITIONS}
@@ -34,10 +36,12 @@ def settled(
     *,
     report_only: bool,
     young: frozenset[str] = frozenset(),
+    no_room: frozenset[str] = frozenset(),
 ) -> list[Finding]:
     """Everything that must hold now. report_only: positions that nothing of ours explains are not protected.
 
     young: symbols that have been naked for less than is allowed; the world ends before it is over
+    no_room: symbols of other people's positions for which the venue takes no further stop; an alert must say so
     """
     picture = views.snapshot(exchange.state)
     with db.read() as conn:
@@ -53,10 +57,10 @@ def settled(
             *_journal(conn),
             *_alerts(conn),
         ]
-    spared = young
-    if report_only:
-        spared |= frozenset(position.symbol for position in picture.positions if position.symbol not in managed)
-    found += _protection(picture, exchange, db.identity.store_tag, spared)
+    left_alone = frozenset(position.symbol for position in picture.positions if position.symbol not in managed)
+    if not report_only:
+        left_alone = frozenset()
+    found += _protection(picture, exchange, db.identity.store_tag, young | left_alone | no_room, left_alone)
     left = emergency.look(db.path)
     if left.records or left.troubles:
         found.append(("emergency journal is imported", f"{len(left.records)} records, {left.troubles}"))
@@ -150,13 +154,21 @@ def _alerts(conn: Connection) -> Iterator[Finding]:
         )
 
 
-def _protection(picture: Snapshot, exchange: Exchange, tag: str, spared: frozenset[str]) -> Iterator[Finding]:
+def alarmed(conn: Connection, symbol: str, since_ms: int) -> bool:
+    """Whether an alert has said since then that this position is not covered."""
+    said_ms = outbox.last_ms(conn, "safety_naked_position", symbol)
+    return said_ms is not None and said_ms >= since_ms - SAID_AGAIN_MS
+
+
+def _protection(
+    picture: Snapshot, exchange: Exchange, tag: str, spared: frozenset[str], left_alone: frozenset[str]
+) -> Iterator[Finding]:
     over = surplus(exchange.state, tag)
     for position in picture.positions:
         cover = coverage(position, picture.orders)
         if cover.protection is not Protection.COVERED and position.symbol not in spared:
             yield "every position is covered", f"{position.symbol}: {cover.covered_qty} of {position.qty} {cover.why}"
-        if position.symbol in over:
+        if position.symbol in over and position.symbol not in left_alone:
             yield "covered exactly once", f"{position.symbol}: stops of ours are {over[position.symbol]} too many"
     held = {position.symbol for position in picture.positions if position.qty}
     for order in picture.orders:

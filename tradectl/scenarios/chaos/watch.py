@@ -14,7 +14,7 @@ from pathlib import Path
 from tradectl.domain.intent import ClientId, Intent, Purpose
 from tradectl.domain.money import ZERO
 from tradectl.domain.order import OrderFact
-from tradectl.domain.position import Protection, coverage, protective_stops
+from tradectl.domain.position import Protection, Side, coverage, protective_stops
 from tradectl.sim import views
 from tradectl.sim.events import Accepted, Executed, Updated
 from tradectl.sim.host import Applied
@@ -24,6 +24,7 @@ from tradectl.store import emergency, intents
 from tradectl.store.database import Database
 
 RACE_MS = 60_000  # a person's trade this recent may have crossed a decision of ours on its way
+CROSSED_MS = 2_000  # a stop that somebody took away this recently was still there when it was decided
 TOLERANCE = Decimal("1.05")  # of a limit: prices move between a decision and its fill
 
 
@@ -66,7 +67,7 @@ class Watch:
     fenced_ms: int | None = None  # since a kill switch was verified; None: none stands
     naked_since: dict[str, int] = field(default_factory=dict)
     entered: dict[str, tuple[str, str]] = field(default_factory=dict)  # symbol → (signal, client id) of its position
-    levels: dict[str, Decimal] = field(default_factory=dict)  # symbol → where its stops cover all of it
+    levels: dict[tuple[str, Side], Decimal] = field(default_factory=dict)  # leg → where its stops cover all of it
     by_person: Callable[[], bool] = lambda: False
     adopted: set[str] = field(default_factory=set)  # symbols whose positions an operator has had managed
     mine: set[str] = field(default_factory=set)  # symbols in whose positions an entry of ours has filled
@@ -196,7 +197,8 @@ class Watch:
             if not mine or self.by_person():
                 continue
             was, now = self._covered(before, order.symbol), self._covered(after, order.symbol)
-            if was and not now:
+            crossed = self.now_ms() - self.touched.get(order.symbol, -RACE_MS) < CROSSED_MS
+            if was and not now and not crossed:
                 self.violate(
                     "never naked by our own hand", f"{order.order_id} was changed: {order.symbol} is uncovered"
                 )
@@ -231,9 +233,9 @@ class Watch:
         if before.orders is after.orders and before.positions is after.positions:
             return
         snapshot = views.snapshot(after)
-        for symbol in list(self.levels):
-            if snapshot.position(symbol) is None:
-                del self.levels[symbol]
+        held = {(position.symbol, position.side) for position in snapshot.positions}
+        for leg in self.levels.keys() - held:
+            del self.levels[leg]  # gone, or turned over by an entry
         self.loosened.intersection_update(position.symbol for position in snapshot.positions)
         for position in snapshot.positions:
             symbol, sign = position.symbol, position.side.sign
@@ -247,10 +249,11 @@ class Watch:
                     break
             if level is None or covered < abs(position.qty):
                 continue
-            known = self.levels.get(symbol) if symbol not in self.loosened else None
+            leg = symbol, position.side
+            known = self.levels.get(leg) if symbol not in self.loosened else None
             if known is not None and (level - known) * sign < 0 and not self._raced(symbol):
                 self.violate("stops only tighten", f"{symbol}: covered at {known}, now at {level}")
-            self.levels[symbol] = level if known is None or (level - known) * sign > 0 else known
+            self.levels[leg] = level if known is None or (level - known) * sign > 0 else known
 
     # The store, as far as it is committed
 
