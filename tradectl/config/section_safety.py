@@ -14,7 +14,7 @@ _invariant = partial(knob, step="safety invariants")
 _protection = partial(knob, step="execution: protect")
 _recovery = partial(knob, step="safety: auto-recovery")
 _ess = partial(knob, step="emergency stop")
-_limited = partial(knob, step="door of live_limited", available=False)
+_limited = partial(knob, step="door of live_limited")
 
 
 class Protection(Section):

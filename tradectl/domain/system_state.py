@@ -26,6 +26,7 @@ class LatchName(StrEnum):
     ESS_COOLING = "ess_cooling"
     DEGRADED = "degraded"  # scope: the invariant that set it
     EQUITY_JUMP = "equity_jump"
+    PREFLIGHT = "preflight"  # live_limited went on after a restart, and its go-live check no longer holds
     PAUSE = "pause"
     RECONCILE = "reconcile"  # scope: the symbol, or the account
     UNKNOWN_ORDER = "unknown_order"  # scope: the symbol
@@ -70,6 +71,11 @@ LATCH_RULES: dict[LatchName, LatchRule] = {
         SystemState.DEGRADED,
         "no entries: equity moved, and nothing in the books explains it",
         "the trades or transfers that explain it, or tradectl state reset --scope latch:equity_jump --reason TEXT",
+    ),
+    LatchName.PREFLIGHT: LatchRule(
+        SystemState.DEGRADED,
+        "no entries: what is open is protected and managed",
+        "a green preflight of this configuration",
     ),
     LatchName.PAUSE: LatchRule(SystemState.PAUSED, "no entries; everything else goes on", "tradectl resume"),
     LatchName.UNKNOWN_ORDER: LatchRule(

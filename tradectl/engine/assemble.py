@@ -13,22 +13,27 @@ from pathlib import Path
 
 from tradectl import logs
 from tradectl.alerts.log_sink import LogSink
+from tradectl.config.available import BUILT_MODES
 from tradectl.config.schema import Config
+from tradectl.domain.limited import LIVE_LIMITED, Limited
 from tradectl.domain.money import text
 from tradectl.domain.order import TriggerBy
 from tradectl.domain.tags import Tag
+from tradectl.engine import preflight
 from tradectl.engine.bot import Bot
 from tradectl.engine.ending import insist
 from tradectl.engine.ground import Ground
 from tradectl.engine.listing import Listed
 from tradectl.errors import NotAvailable, StoreBusy, StoreMismatch, StoreUnwritable
 from tradectl.execution.exits import ExitRules
+from tradectl.execution.limited import LimitedDoor
 from tradectl.execution.observe import Evident, StoreEvidence
 from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor
 from tradectl.sim.embedded import open_embedded
 from tradectl.store import cycles, emergency, halt, lease, ledger, pointers, session, settings
+from tradectl.store.connection import Connection
 from tradectl.store.database import LOCK_WAIT_MS, Database
 from tradectl.store.identity import Identity
 from tradectl.strategy.select import make
@@ -110,7 +115,7 @@ def assemble(
     Raises StoreRefused and its kin for a store that is not ours, LeaseHeld when another bot holds the account,
     VenueUnreachable, ConfigError or NotAvailable.
     """
-    if options.mode != PAPER:
+    if options.mode not in BUILT_MODES:
         raise NotAvailable(
             f"mode {options.mode} is not available yet", hint="run --mode paper trades on the simulated exchange"
         )
@@ -135,7 +140,7 @@ def assemble(
     _must_be_the_same_exchange(db, ground, market)
     for notice in ground.notices:
         _log.emit(Tag.SESSION, notice, level=30 if "gap" in notice else None)
-    bot = _bot(_traded(config, ground, options), db, ground, epoch)
+    bot = _bot(_traded(config, ground, options), db, ground, epoch, options)
     with db.transaction() as conn:
         settings.save(conn, _settings(bot))
     running = _session(db, options, ground.clock.now_ms(), wall_ms())
@@ -262,7 +267,7 @@ def _traded(config: Config, ground: Ground, options: RunOptions) -> Config:
     return config.model_copy(update={"perps": perps, "market": market})
 
 
-def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
+def _bot(config: Config, db: Database, ground: Ground, epoch: int, options: RunOptions) -> Bot:
     clock = ground.clock
     pace = Pace(config.perps.max_requests_per_second, config.perps.max_requests_per_minute, ground.pace_clock)
     paced = PacedVenue(ground.venue, pace, clock, [float(s) for s in config.execution.read_backoff_seconds])
@@ -276,6 +281,7 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
         recv_window_ms=config.venue.recv_window_ms,
         spacing_ms=config.execution.symbol_spacing_ms,
         turn=pace.turn,
+        limited=LimitedDoor(_limits(config), venue.attaches_brackets) if options.mode == LIVE_LIMITED else None,
     )
     trigger_by = TriggerBy(config.perps.trigger_by)
     return Bot(
@@ -298,6 +304,7 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
             store_tag=db.identity.store_tag,
             recv_window_ms=config.venue.recv_window_ms,
         ),
+        config_digest=options.config_digest,
         stepped=not ground.wall,
         protection=ProtectionRules(
             config.perps.stop_loss_pct,
@@ -319,6 +326,11 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
     )
 
 
+def _limits(config: Config) -> Limited:
+    limited = config.live_limited
+    return Limited(limited.max_position_pct, limited.max_daily_loss_pct, limited.max_positions)
+
+
 def _settings(bot: Bot) -> dict[str, str]:
     """What operators' commands go by where no configuration is named."""
     return {
@@ -337,14 +349,21 @@ def _session(db: Database, options: RunOptions, venue_ms: int, now_ms: int) -> s
     with db.transaction() as conn:
         running = session.current(conn)
         if running is not None and running.config_digest == options.config_digest and running.mode == options.mode:
+            _preflight(conn, options, venue_ms, now_ms, resumed=True)
             resumed = session.resume(conn, at_ms=venue_ms)
             return resumed or running
+        _preflight(conn, options, venue_ms, now_ms, resumed=False)
         if running is not None:
             session.end(conn, at_ms=venue_ms, reason="superseded by a run with another config")
         fresh = session.start(
             conn, mode=options.mode, config_digest=options.config_digest, started_ms=venue_ms, started_wall_ms=now_ms
         )
         return fresh
+
+
+def _preflight(conn: Connection, options: RunOptions, venue_ms: int, now_ms: int, *, resumed: bool) -> None:
+    digest, mode = options.config_digest, options.mode
+    preflight.at_start(conn, mode=mode, config_digest=digest, resumed=resumed, wall_ms=now_ms, venue_ms=venue_ms)
 
 
 def _release(db: Database, epoch: int, wall_ms: Callable[[], int], unwritten: list[str]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tradectl.alerts.log_sink import LogSink
 from tradectl.config.schema import Config
 from tradectl.domain.instrument import Instrument
+from tradectl.domain.limited import Limited
 from tradectl.domain.policy import Policy
 from tradectl.domain.ports import Clock
 from tradectl.execution.exits import ExitRules
@@ -85,5 +86,11 @@ class Bot:
     protection: ProtectionRules
     exits: ExitRules
     emergency: EmergencyDoor
+    config_digest: str  # of everything the configuration says, as `validate-config` prints it
     stepped: bool  # the market moves step by step, and the wall's clock says nothing of its time
     memory: Memory = field(default_factory=Memory)
+
+    @property
+    def limited(self) -> Limited | None:
+        """The limits of mode live_limited; None in any other."""
+        return self.door.limited.limits if self.door.limited is not None else None

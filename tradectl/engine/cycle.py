@@ -16,7 +16,18 @@ import asyncio
 
 from tradectl.domain.signal import Decision, NoSignal, Signal, Sized, SymbolRefusal
 from tradectl.domain.snapshot import Snapshot
-from tradectl.engine import acting, guarding, managing, market, protecting, reconciling, record, state, telling
+from tradectl.engine import (
+    acting,
+    guarding,
+    managing,
+    market,
+    preflight,
+    protecting,
+    reconciling,
+    record,
+    state,
+    telling,
+)
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.errors import Busy
@@ -55,7 +66,8 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
     # 3. The invariants and the emergency stop: latches set and cleared, a halt swept. Then what restricts trading now,
     #    said once whenever it changes.
     report.judged = guarding.judge(bot, snapshot, books, cycle=number)
-    if await guarding.sweep_if_halted(bot, snapshot) or report.judged.changed:
+    lifted = preflight.lift(bot, books)
+    if await guarding.sweep_if_halted(bot, snapshot) or report.judged.changed or lifted:
         snapshot, books = await _look_again(bot, report)
     account = state.account_context(bot, snapshot, books)
     report.system_state = telling.system_state(bot, account)

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
+from tradectl.config.in_force import MODE
 from tradectl.config.schema import Config
 from tradectl.domain.candle import HOUR_MS, MINUTE_MS
+from tradectl.domain.limited import Limited
+from tradectl.domain.money import ZERO, divide
 from tradectl.domain.risk_state import RiskState
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
@@ -28,7 +31,7 @@ _MARGIN = "closing or reducing positions"
 
 def rows(bot: Bot, report: CycleReport, books: Books, risk: RiskState) -> list[LimitRow]:
     found = [
-        *_money_limits(books.config, report, risk),
+        *_money_limits(books.config, report, risk, bot.limited),
         *_counts(bot, report, books, risk),
         *_bounds(bot, report, risk),
     ]
@@ -52,7 +55,7 @@ def _bounds(bot: Bot, report: CycleReport, risk: RiskState) -> Iterator[LimitRow
         yield LimitRow(bound.row_name, value, limit, left, bound.unit, _HALT, report.snapshot.at_ms)
 
 
-def _money_limits(config: Config, report: CycleReport, risk: RiskState) -> Iterator[LimitRow]:
+def _money_limits(config: Config, report: CycleReport, risk: RiskState, limited: Limited | None) -> Iterator[LimitRow]:
     snapshot = report.snapshot
     equity, at_ms = snapshot.equity, snapshot.at_ms
     daily = config.trading.max_daily_risk
@@ -73,6 +76,18 @@ def _money_limits(config: Config, report: CycleReport, risk: RiskState) -> Itera
     yield LimitRow(
         "margin_ratio", snapshot.margin_ratio, ratio, ratio * equity - maintenance, "fraction", _MARGIN, at_ms
     )
+    if limited is not None:
+        largest = max((abs(one.qty) * one.mark_price for one in snapshot.positions), default=ZERO)
+        yield LimitRow(
+            "position_notional",
+            divide(largest, equity) if equity > 0 else None,
+            limited.max_position,
+            limited.max_position * equity - largest,
+            "fraction",
+            _MARGIN,
+            at_ms,
+            MODE,
+        )
     exposure = config.risk.max_exposure_pct
     yield LimitRow(
         "exposure", snapshot.exposure, exposure, exposure * equity - snapshot.notional, "fraction", _MARGIN, at_ms
@@ -80,7 +95,7 @@ def _money_limits(config: Config, report: CycleReport, risk: RiskState) -> Itera
 
 
 def _counts(bot: Bot, report: CycleReport, books: Books, risk: RiskState) -> Iterator[LimitRow]:
-    config, at_ms = bot.config, report.snapshot.at_ms
+    config, at_ms = books.config, report.snapshot.at_ms
     yield _count("positions", len(report.snapshot.positions), config.risk.max_concurrent_positions, _MARGIN, at_ms)
     yield _streak(bot, risk, at_ms)
     entries = books.session.entries

@@ -63,6 +63,8 @@ async def take_in(bot: Bot, snapshot: Snapshot) -> tuple[Snapshot, Ingested]:
     The cursor moves with what was taken in and never with what a picture promises: a list of fills can lag behind.
     """
     memory = bot.memory
+    if bot.door.limited is not None:
+        bot.door.limited.observe(snapshot)
     due_ms = bot.config.engine.closed_trades_seconds * 1000
     merged = Ingested(memory.cursor)
     over = _read_over_due(bot, snapshot)
@@ -92,6 +94,8 @@ async def take_in(bot: Bot, snapshot: Snapshot) -> tuple[Snapshot, Ingested]:
             break  # as before: nothing new is to be learnt by asking again at once
         if attempt + 1 < CATCH_UP_TRIES:
             snapshot = await bot.venue.snapshot()
+            if bot.door.limited is not None:
+                bot.door.limited.observe(snapshot)
     memory.differing = _differing(bot, snapshot) if memory.settled_seq < snapshot.event_seq else {}
     return snapshot, merged
 
@@ -123,7 +127,7 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
         bot.memory.books = Remembered(managed, trades, positions.flying(conn))
         running = session.current(conn)
         assert running is not None, "a session is started before the first cycle"
-        config, bound = in_force(bot.config, policies.look(bot, conn))
+        config, bound = in_force(bot.config, policies.look(bot, conn), bot.limited)
         return Books(
             risk=moved_on(stored, snapshot, realised),
             open_trades=trades,
@@ -178,6 +182,7 @@ def account_context(bot: Bot, snapshot: Snapshot, books: Books) -> AccountContex
         disagreements=books.disagreements,
         unlisted=frozenset(books.open_trades) - {one.symbol for one in snapshot.positions if one.qty},
         signalled_ms=bot.memory.signalled_ms,
+        limited=bot.limited,
     )
     in_doubt: dict[str, int] = {}
     ahead = _ahead_of_books(snapshot, books)

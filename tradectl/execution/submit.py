@@ -23,6 +23,7 @@ from tradectl.domain.system_state import Latch, LatchName
 from tradectl.domain.tags import Tag
 from tradectl.errors import VenueUnreachable
 from tradectl.execution.admission import admit
+from tradectl.execution.limited import LimitedDoor
 from tradectl.store import intents, latches, outbox, safety
 from tradectl.store.connection import Connection
 from tradectl.store.database import Database
@@ -74,6 +75,7 @@ class Door:
         recv_window_ms: int,
         spacing_ms: int = 0,
         turn: Callable[[], Awaitable[None]] | None = None,
+        limited: LimitedDoor | None = None,
     ) -> None:
         self._db = db
         self._venue = venue
@@ -83,6 +85,7 @@ class Door:
         self._window_ms = recv_window_ms
         self._spacing_ms = spacing_ms
         self._turn = turn
+        self.limited = limited
         # Symbol → when its last request expires, while its outcome has not been written: the store failed on the way.
         self.unsettled: dict[str, int] = {}
 
@@ -101,6 +104,8 @@ class Door:
         created_ms = self._clock.now_ms()
         with self._db.transaction() as conn:
             admit(conn, draft, store=self._db.path, epoch=self._epoch, last_resort=last_resort, seen=seen)
+            if self.limited is not None and draft.purpose.adds_exposure:
+                self.limited.admit(conn, draft)
             intent = intents.record(
                 conn,
                 draft,

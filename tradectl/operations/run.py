@@ -13,6 +13,7 @@ from tradectl.config.available import refuse_unavailable
 from tradectl.config.load import Resolved, load
 from tradectl.config.secrets import redact
 from tradectl.domain.candle import INTERVALS_MS
+from tradectl.domain.limited import LIVE_LIMITED
 from tradectl.engine.assemble import MODES, RunOptions
 from tradectl.engine.daemon import run
 from tradectl.engine.session_report import SessionReport
@@ -35,6 +36,7 @@ class RunRequest:
     interval: str | None
     durable: bool
     fresh: bool
+    confirm: str | None
     config: tuple[Path, ...]
     store: Path | None
     verbose: int
@@ -65,6 +67,8 @@ def plan(request: RunRequest) -> RunPlan:
             faults=tuple(str(fault) for fault in faults),
             hint="take these out, or wait for the step that reads them",
         )
+    if request.mode == LIVE_LIMITED:
+        _must_confirm(resolved.config.account, request)
     if resolved.config.sim.source == "replay" and not request.replay:
         raise UsageError("sim.source is replay and no file is named", hint="add --replay FILE (repeatable)")
     for file in request.replay:
@@ -85,6 +89,19 @@ def plan(request: RunRequest) -> RunPlan:
     return RunPlan(
         resolved, options, request.console, request.colour, "DEBUG" if request.verbose else resolved.config.log.level
     )
+
+
+def _must_confirm(account: str, request: RunRequest) -> None:
+    """A mode for real money names the account it is meant for; nothing there begins anew."""
+    if request.fresh:
+        raise UsageError(f"--fresh is for paper; mode {request.mode} goes on with what the account has")
+    if request.confirm is None:
+        raise UsageError(f"mode {request.mode} wants the account named", hint=f"--confirm {account}")
+    if request.confirm != account:
+        raise UsageError(
+            f"--confirm names {request.confirm!r}, the configuration's account is {account!r}: nothing was started",
+            hint="name the configuration that you mean with --config, or the account that it has",
+        )
 
 
 def _refuse_what_is_no_candle_file(file: Path) -> None:

@@ -106,6 +106,8 @@ def rules(ctx: SymbolContext, terms: Terms) -> Iterator[CapRule]:
     yield share("exposure", "exposure", _notional_at_risk(account), terms.high, risk.max_exposure_pct)
     if risk.max_position_usd is not None:
         yield CapRule("max_position_usd", "margin of one position", ZERO, margin, risk.max_position_usd)
+    if account.limited is not None:
+        yield share("live_limited", "notional of one position", ZERO, terms.high, account.limited.max_position)
     yield CapRule("tier", f"notional at {terms.leverage}x", ZERO, terms.high, _largest_at(ctx, terms.leverage))
 
 

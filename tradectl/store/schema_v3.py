@@ -1,4 +1,5 @@
-"""The third schema: the emergency stop, recoveries without a person, policies, whose a limit is, and the wallet
+"""The third schema: the emergency stop, recoveries without a person, policies, go-live
+checks, whose a limit is, and the wallet
 that moves of equity are held against."""
 
 STATEMENTS: tuple[str, ...] = (
@@ -36,6 +37,15 @@ STATEMENTS: tuple[str, ...] = (
         set_by TEXT NOT NULL CHECK (set_by <> ''),
         reason TEXT NOT NULL,
         at_ms INTEGER NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE preflights (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        at_ms INTEGER NOT NULL,
+        config_digest TEXT NOT NULL,
+        result TEXT NOT NULL CHECK (result IN ('green', 'amber', 'red')),
+        sentence TEXT NOT NULL
     ) STRICT
     """,
     "ALTER TABLE limits ADD COLUMN source TEXT NOT NULL DEFAULT ''",
