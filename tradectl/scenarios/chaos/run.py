@@ -284,7 +284,7 @@ class _Life:
                     self.watch.violate("no position stays naked", f"{symbol} was naked for {bound} s of a running bot")
 
     def _others_and_no_room(self, symbol: str) -> bool:
-        """The books do not count it as ours, so it is not closed; the venue takes no stop for it; and an alert says so."""
+        """The books do not count it as ours, so it is not closed; the venue takes no stop for it; an alert says so."""
         state = self.world.exchange.state
         most = state.settings.max_conditional_orders
         if most is None or conditional_orders(state.orders) < most:
