@@ -32,9 +32,11 @@ def checked(folder: Path, rows: list[tuple[str, str, str, str]], done: Preflight
 
 
 @contextmanager
-def limited(folder: Path, rows: list[tuple[str, str, str, str]], **knobs: object) -> Iterator[Rig]:
+def limited(
+    folder: Path, rows: list[tuple[str, str, str, str]], knobs: dict[str, object] | None = None
+) -> Iterator[Rig]:
     checked(folder, rows)
-    with rig(folder, rows, {key.replace("__", "."): value for key, value in knobs.items()}, mode=LIVE_LIMITED) as desk:
+    with rig(folder, rows, knobs, mode=LIVE_LIMITED) as desk:
         yield desk
 
 
@@ -77,6 +79,12 @@ def test_the_door_refuses_what_gates_would_have_let_through(tmp_path):
         assert "loss at the stop 300.00 does not fit" in refusal(desk, risk_amount=D(300))
 
 
+def test_a_smaller_share_makes_smaller_positions(tmp_path):
+    with limited(tmp_path, [UP, CALM, CALM], {"live_limited.max_position_pct": D("0.01")}) as desk:
+        (position,) = desk.cycle().snapshot.positions
+        assert D("0.009") < abs(position.qty) * position.entry_price / D(10_000) <= D("0.01")
+
+
 def test_an_entry_without_its_attached_stop_is_refused(tmp_path):
     with limited(tmp_path, [FLAT] * 3) as desk:
         bare = replace(desk.entry(), stop=None)
@@ -101,7 +109,7 @@ def test_a_shrunken_balance_is_measured_anew_between_two_orders(tmp_path):
 
 
 def test_the_fourth_position_is_refused_whoever_holds_the_others(tmp_path):
-    with limited(tmp_path, [FLAT] * 3, live_limited__max_positions=1) as desk:
+    with limited(tmp_path, [FLAT] * 3, {"live_limited.max_positions": 1}) as desk:
         seen(desk)
         assert desk.run(desk.bot.door.submit(desk.entry(qty="2"))).confirmed
         seen(desk)
@@ -113,9 +121,9 @@ def test_the_fourth_position_is_refused_whoever_holds_the_others(tmp_path):
 
 
 def test_two_per_cent_of_the_day_end_the_day(tmp_path):
-    with limited(tmp_path, [UP, CRASH, FLAT, FLAT], live_limited__max_daily_loss_pct=D("0.0001")) as desk:
+    with limited(tmp_path, [UP, CRASH, FLAT, FLAT], {"live_limited.max_daily_loss_pct": D("0.00005")}) as desk:
         seen(desk)
-        draft = replace(desk.entry(qty="4", stop="99.9"), sized=replace(desk.sized(qty="4"), risk_amount=D("0.5")))
+        draft = replace(desk.entry(qty="4", stop="99.9"), sized=replace(desk.sized(qty="4"), risk_amount=D("0.4")))
         desk.run(desk.bot.door.submit(draft))
         for _ in range(3):
             desk.cycle()
@@ -148,9 +156,9 @@ def test_before_the_account_was_seen_nothing_enters(tmp_path):
 )
 def test_a_new_session_needs_a_green_preflight(tmp_path, done, why):
     checked(tmp_path, [FLAT] * 3, done)
-    with pytest.raises(Refused, match="a new live_limited session needs a green preflight") as caught:
-        with rig(tmp_path, [FLAT] * 3, mode=LIVE_LIMITED):
-            pass
+    wanted = pytest.raises(Refused, match="a new live_limited session needs a green preflight")
+    with wanted as caught, rig(tmp_path, [FLAT] * 3, mode=LIVE_LIMITED):
+        pass
     assert why in caught.value.what
     with rig(tmp_path, [FLAT] * 3) as desk:  # what was refused has changed nothing
         assert desk.read(session.last).mode == "paper" and desk.read(latches.active) == ()
