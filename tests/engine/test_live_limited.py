@@ -46,6 +46,12 @@ def seen(desk: Rig) -> None:
     desk.bot.door.limited.observe(desk.snapshot())
 
 
+def current(desk: Rig) -> int:
+    running = desk.read(session.current)
+    assert running is not None
+    return running.number
+
+
 def refusal(desk: Rig, **changed: object) -> str:
     sized = replace(desk.sized(qty=str(changed.pop("qty", "2"))), **changed)  # type: ignore[arg-type]
     seen(desk)
@@ -161,23 +167,25 @@ def test_a_new_session_needs_a_green_preflight(tmp_path, done, why):
         pass
     assert why in caught.value.what
     with rig(tmp_path, [FLAT] * 3) as desk:  # what was refused has changed nothing
-        assert desk.read(session.last).mode == "paper" and desk.read(latches.active) == ()
+        assert (
+            (ended := desk.read(session.last)) is not None and ended.mode == "paper" and desk.read(latches.active) == ()
+        )
 
 
 def test_an_unattended_restart_goes_on(tmp_path):
     rows = [FLAT, FLAT, UP, CALM, CALM]
     with limited(tmp_path, rows) as desk:
         desk.cycle()
-        number = desk.read(session.current).number
+        number = current(desk)
     with rig(tmp_path, rows, mode=LIVE_LIMITED) as desk:
-        assert desk.read(session.current).number == number and desk.read(latches.active) == ()
+        assert current(desk) == number and desk.read(latches.active) == ()
 
 
 def test_a_restart_on_a_stale_preflight_only_protects_until_there_is_a_new_one(tmp_path):
     rows = [FLAT, FLAT, UP, CALM, CALM, CALM]
     with limited(tmp_path, rows) as desk:
         desk.cycle()
-        number = desk.read(session.current).number
+        number = current(desk)
         desk.write(preflights.put, replace(GREEN, result="red", sentence="the stop drill failed"), by="ann")
     for _ in range(2):  # a second restart sets and says nothing twice
         with rig(tmp_path, rows, mode=LIVE_LIMITED) as desk:
@@ -186,7 +194,7 @@ def test_a_restart_on_a_stale_preflight_only_protects_until_there_is_a_new_one(t
             assert len(alerts) == 1 and "the stop drill failed" in alerts[0]
     assert latch.name is LatchName.PREFLIGHT and latch.rule.state is SystemState.DEGRADED
     with rig(tmp_path, rows, mode=LIVE_LIMITED) as desk:
-        assert desk.read(session.current).number == number
+        assert current(desk) == number
         report = desk.cycle()
         assert report.system_state == "DEGRADED"
         with pytest.raises(EntryRefused, match="the latch preflight forbids entries"):

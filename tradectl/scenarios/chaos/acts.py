@@ -17,11 +17,13 @@ from tradectl.domain.order import OrderSide, OrderType
 from tradectl.domain.position import coverage
 from tradectl.errors import ExitCode, TradectlError
 from tradectl.operations import (
+    ess,
     flatten,
     killswitch_activate,
     killswitch_clear,
     orders_cancel,
     pause,
+    policy,
     positions_close,
     reconcile,
     stops_move,
@@ -274,6 +276,22 @@ class Acts:
     async def _pause(self, one: Happening, machine: Machine) -> ExitCode:
         with open_store(StoreRef(self.world.store, "named")) as db:
             pause.pause(db, by=NAME, reason="lunch")
+        return ExitCode.OK
+
+    async def _ess_trip(self, one: Happening, machine: Machine) -> ExitCode:
+        with open_store(StoreRef(self.world.store, "named")) as db:
+            ess.trip(db, by=NAME, reason="drill")
+        return ExitCode.OK
+
+    async def _ess_reset(self, one: Happening, machine: Machine) -> ExitCode:
+        with open_store(StoreRef(self.world.store, "named")) as db:
+            ess.reset(db, by=NAME, reason="over", override=False)
+        return ExitCode.OK
+
+    async def _policy(self, one: Happening, machine: Machine) -> ExitCode:
+        with open_store(StoreRef(self.world.store, "named")) as db:
+            chosen = policy.choose(("DEFENSIVE", "NORMAL", "AGGRESSIVE")[int(one.args["pick"] * 3)])
+            policy.put(db, chosen, by=NAME, reason="drill")
         return ExitCode.OK
 
     async def _resume(self, one: Happening, machine: Machine) -> ExitCode:

@@ -27,6 +27,7 @@ from tradectl.scenarios.chaos import trace, verdict
 from tradectl.scenarios.chaos.acts import Acts, Claim
 from tradectl.scenarios.chaos.draw import ACTIVE_MINUTES, SETTLE_MINUTES, Drawn, draw
 from tradectl.scenarios.chaos.fates import Weather
+from tradectl.scenarios.chaos.halts import Cooldown
 from tradectl.scenarios.chaos.watch import Limits, Violation, Watch
 from tradectl.scenarios.machine import Steps
 from tradectl.scenarios.world import START_MS, World
@@ -127,6 +128,8 @@ class _Life:
             loosened=self.acts.loosened,
             adopted=self.acts.adopted,
         )
+        minutes = drawn.config.ess.cooldown_minutes
+        self.cooldown = Cooldown(minutes, self.watch.violate, self.world.now_ms)
         self.world.exchange.watchers.append(self.watch.see)
         self._stamp = ""
         self._good_ms = 0
@@ -202,6 +205,7 @@ class _Life:
                 self.watch.accepted,
                 config.sim.start_balance,
                 report_only=config.safety.protection.unexplained == "report",
+                most_recoveries=config.safety.auto_recovery.max_per_day,
                 young=frozenset(
                     symbol for symbol in self.watch.naked_since if self._naked_for_ms(symbol) < NAKED_SECONDS * 1000
                 ),
@@ -273,6 +277,9 @@ class _Life:
         while True:
             await asyncio.sleep(1)
             quiet = self._somebody_could_act()
+            if self.world.store.exists():
+                with self.watch._reading().read() as conn:
+                    self.cooldown.look(conn)
             for symbol in list(patience):
                 if symbol not in self.watch.naked_since:
                     del patience[symbol]
