@@ -107,13 +107,21 @@ def left_behind(snapshot: Snapshot, symbol: str, store_tag: str) -> tuple[list[O
     return ours, others
 
 
-async def cancel_left_behind(hands: Hands, venue: Venue, symbol: str, store_tag: str) -> tuple[Swept, ...]:
-    """Cancels our stops and targets of a symbol, but only when a fresh read shows its position gone (promise 5)."""
-    snapshot = await venue.snapshot()
+def _gone(snapshot: Snapshot, symbol: str) -> bool:
     position = snapshot.position(symbol)
-    if snapshot.unproven(symbol) or (position is not None and position.qty):
-        return ()
+    return not snapshot.unproven(symbol) and (position is None or not position.qty)
+
+
+async def cancel_left_behind(hands: Hands, venue: Venue, symbol: str, store_tag: str) -> tuple[Swept, ...]:
+    """Cancels our stops and targets of a symbol, but only when a fresh read shows its position gone (promise 5).
+
+    Those that were listed before that read: a list is read after the positions, and may hold the stop of an entry that
+    arrived between the two.
+    """
+    snapshot = await venue.snapshot()
     ours, _ = left_behind(snapshot, symbol, store_tag)
+    if not _gone(snapshot, symbol) or not ours or not _gone(await venue.snapshot(), symbol):
+        return ()
     done = []
     for order in ours:
         why = "its position is gone"

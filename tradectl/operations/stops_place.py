@@ -114,7 +114,18 @@ class PlacedAll:
 
 
 async def plan(books: Books, desk: Desk, rules: StopRules, symbol: str = "") -> StopPlan:
-    """Raises VenueUnreachable: an unread venue is never 'covered'. Refused for a symbol that holds no position."""
+    """Raises VenueUnreachable: an unread venue is never 'covered'. Refused for a symbol that holds no position.
+
+    Where nothing is missing, the venue is asked once more before that is said: one list that lags shows stops that are
+    gone, and nothing in it tells.
+    """
+    planned = await _plan(books, desk, rules, symbol)
+    if planned.missing or planned.unlisted or not planned.covered:
+        return planned
+    return await _plan(books, desk, rules, symbol)
+
+
+async def _plan(books: Books, desk: Desk, rules: StopRules, symbol: str) -> StopPlan:
     snapshot = await desk.venue.snapshot()
     listed = await desk.venue.instruments()
     managed, trades, trouble = _known(books)
