@@ -258,7 +258,7 @@ def embedded_of(assembled: Assembled) -> Embedded:
 def _door(bot: Bot, clock: Clock) -> Door:
     return Door(
         bot.db, bot.venue, clock, epoch=bot.epoch, actor="bot", recv_window_ms=bot.config.venue.recv_window_ms,
-        spacing_ms=bot.config.execution.symbol_spacing_ms, turn=bot.pace.turn,
+        spacing_ms=bot.config.execution.symbol_spacing_ms, turn=bot.pace.turn, limited=bot.door.limited,
     )  # fmt: skip
 
 
@@ -286,6 +286,7 @@ def rig(
     warm: int = 40,
     ready: bool = True,
     start_ms: int = START_MS,
+    mode: str = "paper",
 ) -> Iterator[Rig]:
     """A bot on `rows` (of one symbol, or by symbol; None: generated prices) after `warm` flat candles.
 
@@ -299,7 +300,7 @@ def rig(
     )
     wall = Wall()
     plan = Plan()
-    options = RunOptions(replay=files, store_path=folder / "bot.db", durable=False)
+    options = RunOptions(mode=mode, replay=files, store_path=folder / "bot.db", durable=False)
     with ExitStack() as stack, asyncio.Runner() as runner:
         assembled = assemble(config, options, wall_ms=wall, stack=stack)
         made = Rig(config, assembled, _behind(plan, assembled, assembled.bot.config), plan, wall, runner)
