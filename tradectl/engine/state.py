@@ -52,6 +52,7 @@ class Books:
     disagreements: Mapping[str, str]
     managed: Mapping[str, Managed]
     processed: Mapping[str, int]
+    partially_closed: Mapping[str, int]  # symbol → when, of those that the cooldown still counts
     session: session.Session
     config: Config  # in force: the strictest of configuration and policy
     bound: Mapping[str, str]  # limit → whose it is, where it is not the configuration's own
@@ -138,10 +139,16 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
             disagreements=compare_books(snapshot, trades),
             managed=managed,
             processed=cycles.processed(conn),
+            partially_closed=_partially_closed(conn, config, snapshot.at_ms),
             session=running,
             config=config,
             bound=bound,
         )
+
+
+def _partially_closed(conn: Connection, config: Config, now_ms: int) -> dict[str, int]:
+    cooldown_ms = config.risk.partial_close_cooldown_seconds * 1000
+    return ledger.partial_closes(conn, now_ms - cooldown_ms) if cooldown_ms else {}
 
 
 def note_bare(bot: Bot, books: Books) -> None:
@@ -182,6 +189,7 @@ def account_context(bot: Bot, snapshot: Snapshot, books: Books) -> AccountContex
         disagreements=books.disagreements,
         unlisted=frozenset(books.open_trades) - {one.symbol for one in snapshot.positions if one.qty},
         signalled_ms=bot.memory.signalled_ms,
+        partially_closed_ms=books.partially_closed,
         limited=bot.limited,
     )
     in_doubt: dict[str, int] = {}
