@@ -198,6 +198,6 @@ def test_a_mode_or_knob_that_is_not_built_is_refused_with_its_place(tmp_path: Pa
     assert refuse_unavailable(load(), "paper") == ()
 
 
-def test_no_mode_but_paper_is_built() -> None:
+def test_no_mode_but_paper_and_its_limited_one_is_built() -> None:
     refused = [mode for mode in ("paper", "testnet", "live_limited", "live", "x") if refuse_unavailable(load(), mode)]
-    assert refused == ["testnet", "live_limited", "live", "x"]
+    assert refused == ["testnet", "live", "x"]
