@@ -286,6 +286,7 @@ def rig(
     warm: int = 40,
     ready: bool = True,
     start_ms: int = START_MS,
+    guard: bool = False,
 ) -> Iterator[Rig]:
     """A bot on `rows` (of one symbol, or by symbol; None: generated prices) after `warm` flat candles.
 
@@ -299,7 +300,7 @@ def rig(
     )
     wall = Wall()
     plan = Plan()
-    options = RunOptions(replay=files, store_path=folder / "bot.db", durable=False)
+    options = RunOptions(guard=guard, replay=files, store_path=folder / "bot.db", durable=False)
     with ExitStack() as stack, asyncio.Runner() as runner:
         assembled = assemble(config, options, wall_ms=wall, stack=stack)
         made = Rig(config, assembled, _behind(plan, assembled, assembled.bot.config), plan, wall, runner)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tradectl import logs
 from tradectl.alerts.log_sink import LogSink
+from tradectl.config.in_guard import unexplained
 from tradectl.config.schema import Config
 from tradectl.domain.money import text
 from tradectl.domain.order import TriggerBy
@@ -28,7 +29,7 @@ from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor
 from tradectl.sim.embedded import open_embedded
-from tradectl.store import cycles, emergency, halt, lease, ledger, pointers, session, settings
+from tradectl.store import cycles, emergency, guard, halt, lease, ledger, pointers, session, settings
 from tradectl.store.database import LOCK_WAIT_MS, Database
 from tradectl.store.identity import Identity
 from tradectl.strategy.select import make
@@ -44,9 +45,13 @@ MODES = ("paper", "testnet", "live_limited", "live")
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What `run` was asked for. `speed`: venue seconds per wall second; None is as fast as it can."""
+    """What `run` was asked for. `speed`: venue seconds per wall second; None is as fast as it can.
+
+    guard: no strategy and no entries; invariants, protection and emergency stop over what something else trades.
+    """
 
     mode: str = PAPER
+    guard: bool = False
     cycles: int | None = None
     for_seconds: float | None = None
     speed: float | None = None
@@ -58,6 +63,11 @@ class RunOptions:
     fresh: bool = False  # begin the paper account anew; the old files are set aside
     config_digest: str = ""
     lock_wait_ms: int = LOCK_WAIT_MS  # for the store's lock
+
+    @property
+    def session_mode(self) -> str:
+        """As the session's record has it."""
+        return guard.mode_of(self.mode) if self.guard else self.mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +137,8 @@ def assemble(
     stack.callback(_release, db, epoch, wall_ms, unwritten)
     _leave_pointer(db, stack)
     venue = config.venue
-    emergency.prepare(db.path, emergency.Facts(db.identity, venue.recv_window_ms, venue.max_clock_skew_ms))
+    facts = emergency.Facts(db.identity, venue.recv_window_ms, venue.max_clock_skew_ms, options.guard)
+    emergency.prepare(db.path, facts)
     if open_ground is embedded_ground:
         _must_have_exchange(db, market)
     ground = open_ground(config, options, market, wall_ms)
@@ -135,7 +146,7 @@ def assemble(
     _must_be_the_same_exchange(db, ground, market)
     for notice in ground.notices:
         _log.emit(Tag.SESSION, notice, level=30 if "gap" in notice else None)
-    bot = _bot(_traded(config, ground, options), db, ground, epoch)
+    bot = _bot(_traded(config, ground, options), db, ground, epoch, guard=options.guard)
     with db.transaction() as conn:
         settings.save(conn, _settings(bot))
     running = _session(db, options, ground.clock.now_ms(), wall_ms())
@@ -262,7 +273,7 @@ def _traded(config: Config, ground: Ground, options: RunOptions) -> Config:
     return config.model_copy(update={"perps": perps, "market": market})
 
 
-def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
+def _bot(config: Config, db: Database, ground: Ground, epoch: int, *, guard: bool) -> Bot:
     clock = ground.clock
     pace = Pace(config.perps.max_requests_per_second, config.perps.max_requests_per_minute, ground.pace_clock)
     paced = PacedVenue(ground.venue, pace, clock, [float(s) for s in config.execution.read_backoff_seconds])
@@ -285,7 +296,7 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
         pace=pace,
         clock=clock,
         door=door,
-        strategy=make(config),
+        strategy=None if guard else make(config),
         instruments=Listed(ground.instruments),
         symbols=config.symbols(),
         epoch=epoch,
@@ -304,7 +315,7 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
             trigger_by,
             db.identity.store_tag,
             config.venue.max_clock_skew_ms,
-            unexplained=config.safety.protection.unexplained == "protect",
+            unexplained=unexplained(config, guard=guard) == "protect",
             strikes=config.safety.protection.strikes,
             grace_ms=config.safety.protection.grace_seconds * 1000,
             close=config.safety.protection.on_unprotectable == "close",
@@ -328,21 +339,23 @@ def _settings(bot: Bot) -> dict[str, str]:
         "safety.protection.on_unprotectable": "close" if bot.protection.close else "halt",
         "policy.profile": bot.config.policy.profile,
         **{f"ess.{name}": str(value) for name, value in bot.config.ess.model_dump().items()},
-        "strategy.sides": ",".join(sorted(side.value for side in bot.strategy.sides)),
+        "strategy.sides": ",".join(sorted(side.value for side in bot.sides)),
     }
 
 
 def _session(db: Database, options: RunOptions, venue_ms: int, now_ms: int) -> session.Session:
-    """Goes on with the session of the same config that a crash cut short, or starts a new one."""
+    """Goes on with the session of the same kind and config that a crash cut short, or starts a new one."""
+    mode = options.session_mode
     with db.transaction() as conn:
         running = session.current(conn)
-        if running is not None and running.config_digest == options.config_digest and running.mode == options.mode:
+        if running is not None and running.config_digest == options.config_digest and running.mode == mode:
             resumed = session.resume(conn, at_ms=venue_ms)
             return resumed or running
         if running is not None:
-            session.end(conn, at_ms=venue_ms, reason="superseded by a run with another config")
+            other = "another config" if running.mode == mode else f"another purpose: {mode}"
+            session.end(conn, at_ms=venue_ms, reason=f"superseded by a run with {other}")
         fresh = session.start(
-            conn, mode=options.mode, config_digest=options.config_digest, started_ms=venue_ms, started_wall_ms=now_ms
+            conn, mode=mode, config_digest=options.config_digest, started_ms=venue_ms, started_wall_ms=now_ms
         )
         return fresh
 

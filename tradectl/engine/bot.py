@@ -10,6 +10,7 @@ from tradectl.config.schema import Config
 from tradectl.domain.instrument import Instrument
 from tradectl.domain.policy import Policy
 from tradectl.domain.ports import Clock
+from tradectl.domain.position import Side
 from tradectl.execution.exits import ExitRules
 from tradectl.execution.observe import Evident
 from tradectl.execution.protect import ProtectionRules
@@ -71,13 +72,15 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Bot:
+    """strategy: None in a guard session, which decides nothing of its own."""
+
     config: Config
     db: Database
     venue: Evident
     pace: Pace
     clock: Clock
     door: Door
-    strategy: Strategy
+    strategy: Strategy | None
     instruments: Mapping[str, Instrument]  # a Listed learns of new ones
     symbols: tuple[str, ...]
     epoch: int
@@ -87,3 +90,18 @@ class Bot:
     emergency: EmergencyDoor
     stepped: bool  # the market moves step by step, and the wall's clock says nothing of its time
     memory: Memory = field(default_factory=Memory)
+
+    @property
+    def guard(self) -> bool:
+        """It watches an account that something else trades."""
+        return self.strategy is None
+
+    @property
+    def traded(self) -> tuple[str, ...]:
+        """The symbols that something is decided about in each cycle."""
+        return () if self.guard else self.symbols
+
+    @property
+    def sides(self) -> frozenset[Side]:
+        """The directions that positions may have."""
+        return self.strategy.sides if self.strategy is not None else frozenset(Side)
