@@ -115,7 +115,7 @@ def test_by_default_what_others_hold_is_reported_and_nothing_of_it_touched(tmp_p
         assert counts == {"new_position": 1, "safety_naked_position": 1}
         text = "\n".join(said())
         assert text.count("opened by orders that are not ours") == 1
-        assert "guard: 1 positions, NOT PROTECTED: SOLUSDT; 3 orders of others; equity" in text
+        assert "guard: 1 position, NOT PROTECTED: SOLUSDT; 3 orders of others; equity" in text
         assert "refused" not in text and "no entries" not in text
 
 

@@ -75,7 +75,12 @@ def in_words(bot: Bot, report: CycleReport) -> str:
     bare = _bare(seen)
     covered = f"NOT PROTECTED: {', '.join(bare)}" if bare else "all covered" if _held(seen) else "nothing to protect"
     money = amount(seen.equity, bot.venue.currency)
-    return f"guard: {len(_held(seen))} positions, {covered}; {others} orders of others; equity {money}"
+    held, resting = _counted(len(_held(seen)), "position"), _counted(others, "order")
+    return f"guard: {held}, {covered}; {resting} of others; equity {money}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _held(seen: Snapshot) -> list[str]:

@@ -114,7 +114,9 @@ def _verified(screen: Screen, done: Activation) -> None:
 
 
 def _watched(watch: Watch) -> str:
-    looked = f"after {_seconds(watch.waited_ms)} of the venue's time, {watch.came_up} orders came up meanwhile"
+    looked = (
+        f"after {_seconds(watch.waited_ms)} of the venue's time, {counted(watch.came_up, 'order')} came up meanwhile"
+    )
     if watch.clean:
         return f"CLEAN for {_seconds(watch.clean_ms)} ({looked})"
     return f"NOT CLEAN: nothing new for only {_seconds(watch.clean_ms)} ({looked})"

@@ -8,6 +8,7 @@ import sys
 from decimal import Decimal
 
 from tradectl.cli.context import Invocation
+from tradectl.cli.figures import counted
 from tradectl.cli.render import Cell, Screen, answer
 from tradectl.domain.candle import utc_text
 from tradectl.domain.ledger import ClosedTrade
@@ -85,7 +86,7 @@ def _guarded(report: SessionReport) -> list[tuple[str, object]]:
     """What happened on the account is whoever's traded it: no statistics of a strategy."""
     own, _ = _own(report)
     net = sum((trade.net for trade in own), Decimal(0))
-    closed = f"{len(own)} positions closed meanwhile, by whoever trades (net {amount(net, report.currency)})"
+    closed = f"{counted(len(own), 'position')} closed meanwhile, by whoever trades (net {amount(net, report.currency)})"
     bare = [held.position.symbol for held in report.held if held.protection != "covered"]
     return [
         ("guard", "no strategy, no entries"),
