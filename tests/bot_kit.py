@@ -287,6 +287,7 @@ def rig(
     ready: bool = True,
     start_ms: int = START_MS,
     mode: str = "paper",
+    guard: bool = False,
 ) -> Iterator[Rig]:
     """A bot on `rows` (of one symbol, or by symbol; None: generated prices) after `warm` flat candles.
 
@@ -300,7 +301,7 @@ def rig(
     )
     wall = Wall()
     plan = Plan()
-    options = RunOptions(mode=mode, replay=files, store_path=folder / "bot.db", durable=False)
+    options = RunOptions(mode=mode, guard=guard, replay=files, store_path=folder / "bot.db", durable=False)
     with ExitStack() as stack, asyncio.Runner() as runner:
         assembled = assemble(config, options, wall_ms=wall, stack=stack)
         made = Rig(config, assembled, _behind(plan, assembled, assembled.bot.config), plan, wall, runner)

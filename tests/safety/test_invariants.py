@@ -108,6 +108,19 @@ def test_an_uncovered_position_is_seen_and_a_dangerous_order_halts() -> None:
     ]
 
 
+def test_in_a_guard_session_only_an_order_of_ours_can_be_out_of_place() -> None:
+    theirs = OrderFact(
+        "e1", "web-1", "AUSDT", OrderSide.BUY, OrderType.LIMIT, OrderStatus.NEW, D(1), D(0), None, 1, 1, price=D(90)
+    )
+    known = frozenset({"e1"})
+    seen = view("1000", "10", held("AUSDT"), orders=(theirs,), recorded=known)
+    seen = replace(seen, ours=seen.ours - known)
+    assert said(check(seen)) == [("no_flip", Level.HALT, "AUSDT")]
+    assert check(replace(seen, guard=True)) == (), "that is how others trade"
+    ours = replace(seen, guard=True, ours=seen.ours | known)
+    assert said(check(ours)) == [("no_flip", Level.HALT, "AUSDT")]
+
+
 def test_books_clock_and_jump() -> None:
     found = check(view(disagreements={"AUSDT": "the books hold 1"}, clock_skew_ms=-1001, unexplained=D("100.01")))
     assert said(found) == [

@@ -30,7 +30,8 @@ class Protection(Section):
     unexplained: Literal["protect", "report"] = knob(
         "protect",
         "choice",
-        "positions that nothing of ours explains: place a stop measured from the mark, or only report",
+        "positions that nothing of ours explains: place a stop measured from the mark, or only report "
+        "(run --guard: report, unless it is set)",
         step="execution: protect, reconcile",
     )
 

@@ -90,6 +90,15 @@ LATCH_RULES: dict[LatchName, LatchRule] = {
 }
 
 
+# What a state does in a guard session, which makes no entries and cannot keep others from theirs.
+GUARD_EFFECTS: dict[SystemState | None, str] = {
+    SystemState.HALTED: "orders that can add exposure are cancelled in every pass, whoever placed them; stops are kept",
+    SystemState.DEGRADED: "an alarm: what else trades this account is not restrained",
+    SystemState.PAUSED: "none: a guard session makes no entries, and what else trades this account goes on",
+    None: "none: a guard session makes no entries, and what else trades this account goes on",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Latch:
     """A persisted reason why trading is restricted (promise 9).
@@ -113,6 +122,9 @@ class Latch:
         if not self.scope:
             return self.name.value
         return f"{self.name.value} on {self.scope}" if self.rule.by_symbol else f"{self.name.value} ({self.scope})"
+
+    def effect(self, *, guard: bool) -> str:
+        return GUARD_EFFECTS[self.rule.state] if guard else self.rule.effect
 
     def forbids_entry(self, symbol: str) -> bool:
         if self.rule.by_symbol and self.scope not in ("", symbol):

@@ -14,6 +14,7 @@ from pathlib import Path
 from tradectl import logs
 from tradectl.alerts.log_sink import LogSink
 from tradectl.config.available import BUILT_MODES
+from tradectl.config.in_guard import unexplained
 from tradectl.config.schema import Config
 from tradectl.domain.limited import LIVE_LIMITED, Limited
 from tradectl.domain.money import text
@@ -32,7 +33,7 @@ from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor
 from tradectl.sim.embedded import open_embedded
-from tradectl.store import cycles, emergency, halt, lease, ledger, pointers, session, settings
+from tradectl.store import cycles, emergency, guard, halt, lease, ledger, pointers, session, settings
 from tradectl.store.connection import Connection
 from tradectl.store.database import LOCK_WAIT_MS, Database
 from tradectl.store.identity import Identity
@@ -49,9 +50,13 @@ MODES = ("paper", "testnet", "live_limited", "live")
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What `run` was asked for. `speed`: venue seconds per wall second; None is as fast as it can."""
+    """What `run` was asked for. `speed`: venue seconds per wall second; None is as fast as it can.
+
+    guard: no strategy and no entries; invariants, protection and emergency stop over what something else trades.
+    """
 
     mode: str = PAPER
+    guard: bool = False
     cycles: int | None = None
     for_seconds: float | None = None
     speed: float | None = None
@@ -63,6 +68,11 @@ class RunOptions:
     fresh: bool = False  # begin the paper account anew; the old files are set aside
     config_digest: str = ""
     lock_wait_ms: int = LOCK_WAIT_MS  # for the store's lock
+
+    @property
+    def session_mode(self) -> str:
+        """As the session's record has it."""
+        return guard.mode_of(self.mode) if self.guard else self.mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +142,8 @@ def assemble(
     stack.callback(_release, db, epoch, wall_ms, unwritten)
     _leave_pointer(db, stack)
     venue = config.venue
-    emergency.prepare(db.path, emergency.Facts(db.identity, venue.recv_window_ms, venue.max_clock_skew_ms))
+    facts = emergency.Facts(db.identity, venue.recv_window_ms, venue.max_clock_skew_ms, options.guard)
+    emergency.prepare(db.path, facts)
     if open_ground is embedded_ground:
         _must_have_exchange(db, market)
     ground = open_ground(config, options, market, wall_ms)
@@ -291,7 +302,7 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int, options: RunO
         pace=pace,
         clock=clock,
         door=door,
-        strategy=make(config),
+        strategy=None if options.guard else make(config),
         instruments=Listed(ground.instruments),
         symbols=config.symbols(),
         epoch=epoch,
@@ -311,7 +322,7 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int, options: RunO
             trigger_by,
             db.identity.store_tag,
             config.venue.max_clock_skew_ms,
-            unexplained=config.safety.protection.unexplained == "protect",
+            unexplained=unexplained(config, guard=options.guard) == "protect",
             strikes=config.safety.protection.strikes,
             grace_ms=config.safety.protection.grace_seconds * 1000,
             close=config.safety.protection.on_unprotectable == "close",
@@ -340,28 +351,32 @@ def _settings(bot: Bot) -> dict[str, str]:
         "safety.protection.on_unprotectable": "close" if bot.protection.close else "halt",
         "policy.profile": bot.config.policy.profile,
         **{f"ess.{name}": str(value) for name, value in bot.config.ess.model_dump().items()},
-        "strategy.sides": ",".join(sorted(side.value for side in bot.strategy.sides)),
+        "strategy.sides": ",".join(sorted(side.value for side in bot.sides)),
     }
 
 
 def _session(db: Database, options: RunOptions, venue_ms: int, now_ms: int) -> session.Session:
-    """Goes on with the session of the same config that a crash cut short, or starts a new one."""
+    """Goes on with the session of the same kind and config that a crash cut short, or starts a new one."""
+    mode = options.session_mode
     with db.transaction() as conn:
         running = session.current(conn)
-        if running is not None and running.config_digest == options.config_digest and running.mode == options.mode:
+        if running is not None and running.config_digest == options.config_digest and running.mode == mode:
             _preflight(conn, options, venue_ms, now_ms, resumed=True)
             resumed = session.resume(conn, at_ms=venue_ms)
             return resumed or running
         _preflight(conn, options, venue_ms, now_ms, resumed=False)
         if running is not None:
-            session.end(conn, at_ms=venue_ms, reason="superseded by a run with another config")
+            other = "another config" if running.mode == mode else f"another purpose: {mode}"
+            session.end(conn, at_ms=venue_ms, reason=f"superseded by a run with {other}")
         fresh = session.start(
-            conn, mode=options.mode, config_digest=options.config_digest, started_ms=venue_ms, started_wall_ms=now_ms
+            conn, mode=mode, config_digest=options.config_digest, started_ms=venue_ms, started_wall_ms=now_ms
         )
         return fresh
 
 
 def _preflight(conn: Connection, options: RunOptions, venue_ms: int, now_ms: int, *, resumed: bool) -> None:
+    if options.guard:
+        return  # it enters nothing
     digest, mode = options.config_digest, options.mode
     preflight.at_start(conn, mode=mode, config_digest=digest, resumed=resumed, wall_ms=now_ms, venue_ms=venue_ms)
 

@@ -11,6 +11,7 @@ from tradectl.domain.instrument import Instrument
 from tradectl.domain.limited import Limited
 from tradectl.domain.policy import Policy
 from tradectl.domain.ports import Clock
+from tradectl.domain.position import Side
 from tradectl.execution.exits import ExitRules
 from tradectl.execution.observe import Evident
 from tradectl.execution.protect import ProtectionRules
@@ -72,13 +73,15 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Bot:
+    """strategy: None in a guard session, which decides nothing of its own."""
+
     config: Config
     db: Database
     venue: Evident
     pace: Pace
     clock: Clock
     door: Door
-    strategy: Strategy
+    strategy: Strategy | None
     instruments: Mapping[str, Instrument]  # a Listed learns of new ones
     symbols: tuple[str, ...]
     epoch: int
@@ -94,3 +97,18 @@ class Bot:
     def limited(self) -> Limited | None:
         """The limits of mode live_limited; None in any other."""
         return self.door.limited.limits if self.door.limited is not None else None
+
+    @property
+    def guard(self) -> bool:
+        """It watches an account that something else trades."""
+        return self.strategy is None
+
+    @property
+    def traded(self) -> tuple[str, ...]:
+        """The symbols that something is decided about in each cycle."""
+        return () if self.guard else self.symbols
+
+    @property
+    def sides(self) -> frozenset[Side]:
+        """The directions that positions may have."""
+        return self.strategy.sides if self.strategy is not None else frozenset(Side)

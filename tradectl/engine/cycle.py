@@ -72,9 +72,9 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
     account = state.account_context(bot, snapshot, books)
     report.system_state = telling.system_state(bot, account)
 
-    # 4. Each symbol: market data concurrently; what is open is managed; then decisions, one after another so that each
-    #    counts against the limits.
-    views = await asyncio.gather(*(_look(bot, account, books, symbol) for symbol in bot.symbols))
+    # 4. Each symbol that is traded (none in a guard session): market data concurrently; what is open is managed; then
+    #    decisions, one after another so that each counts against the limits.
+    views = await asyncio.gather(*(_look(bot, account, books, symbol) for symbol in bot.traded))
     managed = await managing.manage(bot, snapshot, books, account, views)
     decided: list[market.View] = []
     for view in views:
@@ -139,6 +139,7 @@ def _think(bot: Bot, view: market.View, books: state.Books, report: CycleReport)
     if pipeline.refused(view.data_verdicts):
         return telling.refused(bot, SymbolRefusal(view.symbol, view.verdicts + view.data_verdicts), view.ctx)
 
+    assert bot.strategy is not None, "a guard session looks at no symbol"
     opinion = bot.strategy.evaluate(view.symbol, view.ctx.candles)
     if not isinstance(opinion, Signal):
         if acting.wants_early_exit(bot, view, books, opinion):

@@ -21,7 +21,7 @@ from tradectl.domain.intent import Intent
 from tradectl.domain.ledger import ClosedTrade
 from tradectl.domain.system_state import Latch
 from tradectl.domain.tags import Tag
-from tradectl.engine import guarding, record
+from tradectl.engine import guard_session, guarding, record
 from tradectl.engine.assemble import Assembled, RunOptions, assemble
 from tradectl.engine.between import look_after
 from tradectl.engine.bot import Bot
@@ -130,14 +130,16 @@ async def live(assembled: Assembled, options: RunOptions, log_path: str, stop: S
     tally = Run(options, venue_from_ms=bot.clock.now_ms())
     _log.emit(
         Tag.SESSION,
-        f"session {assembled.session.number} in {options.mode} mode on {bot.venue.name}",
+        f"session {assembled.session.number} in {options.session_mode} mode on {bot.venue.name}",
         account=bot.db.identity.account,
         symbols=",".join(bot.symbols),
         interval=bot.config.perps.interval,
         store=bot.db.path,
         epoch=bot.epoch,
     )
-    if not bot.config.perps.enabled:
+    if bot.guard:
+        guard_session.say_start(bot)
+    elif not bot.config.perps.enabled:
         _log.emit(Tag.SESSION, "Perps trading disabled: no entries; positions stay protected", level=30)
     restore(bot)
     with bot.db.read() as conn:
@@ -342,6 +344,7 @@ def _finish(assembled: Assembled, tally: Run, log_path: str) -> SessionReport:
         in_doubt=len(doubtful),
         state_path=str(bot.db.path),
         log_path=log_path,
+        guard=bot.guard,
     )
     _log.emit(
         Tag.SESSION,

@@ -30,7 +30,7 @@ from tradectl.safety.emergency_stop import Trip, cool, evaluate, execution_error
 from tradectl.safety.invariants import equity_jump, protection, single_position
 from tradectl.safety.recovery import DAY_MS, Facts
 from tradectl.safety.view import SafetyView
-from tradectl.store import latches, outbox, safety, seen_orders
+from tradectl.store import halt, latches, outbox, safety, seen_orders
 from tradectl.store.connection import Connection
 from tradectl.store.safety import Baseline
 
@@ -68,20 +68,29 @@ def judge(bot: Bot, snapshot: Snapshot, books: state.Books, *, cycle: int | None
 async def sweep_if_halted(bot: Bot, snapshot: Snapshot) -> bool:
     """In a halt, what could add exposure and take-profits are cancelled, order by order. True when any was tried.
 
-    An emergency stop that is swept cools down from then on.
+    In a guard session others' take-profits stay: nobody here would put them back. An emergency stop that is swept cools
+    down from then on.
     """
     with bot.db.read() as conn:
         active = latches.active(conn)
         ess = safety.ess(conn)
-    if system_state(active) is not SystemState.HALTED:
+        whose = owner(conn, bot.db.identity.store_tag, snapshot.orders)
+    by_file = bot.guard and halt.read(str(bot.db.path)) is not None  # no entry of ours waits for it to be obeyed
+    if system_state(active) is not SystemState.HALTED and not by_file:
         bot.memory.swept = frozenset()
         return False
     due = [order for order in snapshot.orders if order.status.open and must_go(order)]
+    if bot.guard:
+        due = [order for order in due if order.can_add_exposure or whose.ours(order)]
     if due:
         tried = bot.memory.swept
         hands = Hands(bot.door, bot.emergency)
         done = await sweep(hands, replace(snapshot, orders=tuple(due)), reason=SWEEP, tried=tried)
         bot.memory.swept = tried | {one.order.order_id for one in done if one.result == "unknown"}
+        if bot.guard and done:
+            gone, others = sum(one.done for one in done), sum(not whose.ours(one.order) for one in done)
+            said = f"halted: {gone} of {len(done)} resting orders cancelled, {others} of them placed by others"
+            _log.emit(Tag.SAFETY_HALT, said, level=30)
         return bool(done)
     if ess.state is EssState.TRIPPED and not snapshot.doubts:
         _begin_cooldown(bot, ess)
@@ -140,6 +149,7 @@ def _view(bot: Bot, conn: Connection, snapshot: Snapshot, books: state.Books) ->
         disagreements=books.disagreements,
         unexplained=_unexplained(conn, snapshot, books),
         clock_skew_ms=bot.clock.skew_ms(),
+        guard=bot.guard,
     )
 
 

@@ -1,4 +1,7 @@
-"""Each limit with its value and headroom, as `state show` prints it without a config: written by every cycle."""
+"""Each limit with its value and headroom, as `state show` prints it without a config: written by every cycle.
+
+In a guard session only those that halt: the others are of entries, and it makes none.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,8 @@ _MARGIN = "closing or reducing positions"
 
 
 def rows(bot: Bot, report: CycleReport, books: Books, risk: RiskState) -> list[LimitRow]:
+    if bot.guard:
+        return list(_bounds(bot, report, risk))
     found = [
         *_money_limits(books.config, report, risk, bot.limited),
         *_counts(bot, report, books, risk),

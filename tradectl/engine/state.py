@@ -27,6 +27,7 @@ from tradectl.store.connection import Connection
 from tradectl.store.intents import EntryPlan
 
 CATCH_UP_TRIES = 3
+NOTHING_BOUND: Mapping[str, str] = {}
 FRESH_DAY_MS = 60_000  # a first look this soon after midnight still shows midnight's equity
 
 
@@ -128,7 +129,10 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
         bot.memory.books = Remembered(managed, trades, positions.flying(conn))
         running = session.current(conn)
         assert running is not None, "a session is started before the first cycle"
-        config, bound = in_force(bot.config, policies.look(bot, conn), bot.limited)
+        # a policy limits entries, and a guard session makes none
+        config, bound = bot.config, NOTHING_BOUND
+        if not bot.guard:
+            config, bound = in_force(bot.config, policies.look(bot, conn), bot.limited)
         return Books(
             risk=moved_on(stored, snapshot, realised),
             open_trades=trades,

@@ -2,7 +2,7 @@
 
 Protection and what an operator asked for are possible in every state; entries need everything, and one symbol holds
 one position: a second entry beside it is refused here too, whatever the gates have thought (promise 8), and so is a
-slice of an entry whose position was closed, or is being closed, between two slices.
+slice of an entry whose position was closed, or is being closed, between two slices. A guard session takes no entry.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from tradectl.domain.intent import IntentDraft, Purpose
 from tradectl.domain.lifecycle import PositionState
 from tradectl.domain.system_state import PERMISSIONS, Latch, first_blocking, system_state
 from tradectl.errors import EntryRefused
-from tradectl.store import halt, intents, latches, lease, ledger, positions
+from tradectl.store import guard, halt, intents, latches, lease, ledger, positions, session
 from tradectl.store.connection import Connection
 
 EXIT_IN_DOUBT = "exit_in_doubt"
 OCCUPIED = "occupied"
 OVER = "entry_over"
 RACED = "raced"
+GUARD = "guard"
 _ALWAYS = (Purpose.STOP, Purpose.CANCEL, Purpose.AMEND, Purpose.CLOSE)
 
 
@@ -60,6 +61,14 @@ def admit(
 def _admit_entry(
     conn: Connection, draft: IntentDraft, active: tuple[Latch, ...], halted: str | None, store: Path
 ) -> None:
+    if session.guards(conn):
+        raise EntryRefused(
+            "a guard session takes no entries",
+            code=GUARD,
+            where=draft.symbol,
+            why=guard.WHY,
+            hint="tradectl run without --guard trades",
+        )
     if halted is not None:
         raise EntryRefused(
             "a halt file forbids entries", code="halt_file", where=halt.halt_path(str(store)), why=halted

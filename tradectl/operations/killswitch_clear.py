@@ -43,6 +43,7 @@ class ClearPlan:
     head: int = 0  # the journal's last row when this was planned
     latches: tuple[Latch, ...] = ()  # that it clears: an operator's, and halts of the bot's own
     damaged: tuple[str, ...] = ()  # of the emergency journal: skipped, which clearing puts on record
+    guard: bool = False  # a guard session: clearing ends the sweep, and lets nothing go
 
     @property
     def active(self) -> bool:
@@ -96,7 +97,10 @@ async def plan(books: Books, *, actor: str) -> ClearPlan:
     blockers += _breached(db, seen, standing)
     for one in books.entries_in_doubt() or ():
         blockers.append(f"entry {one.client_id} ({one.symbol}) is in doubt: {one.detail or one.state.value}")
-    return ClearPlan(books.path, state, latch, halt_text, tuple(blockers), pending, seen, head, standing, found.damaged)
+    return ClearPlan(
+        books.path, state, latch, halt_text, tuple(blockers), pending, seen, head, standing, found.damaged,
+        guard=books.guard(),
+    )  # fmt: skip
 
 
 async def _look(books: Books, blockers: list[str], actor: str) -> Check | None:

@@ -13,7 +13,7 @@ from tradectl.operations.killswitch_check import Check, check
 from tradectl.operations.killswitch_record import last_summary
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import StoreRef, open_store, open_venue
-from tradectl.store import emergency, halt, intents, latches
+from tradectl.store import emergency, halt, intents, latches, session
 from tradectl.store.identity import Identity
 
 
@@ -34,6 +34,7 @@ class Status:
     venue_trouble: str
     store_trouble: str
     emergency_troubles: tuple[str, ...] = ()  # what is wrong with the emergency journal
+    guard: bool = False  # a guard session: what stands here stops nobody else's entries
 
     @property
     def active(self) -> bool:
@@ -62,7 +63,8 @@ async def read(ref: StoreRef) -> Status:
     except (Busy, StoreRefused) as error:
         if halt_text is None:
             raise
-        seen, trouble = await _look(path, Books(path, None, error.what, damaged=isinstance(error, StoreRefused)))
+        books = Books(path, None, error.what, damaged=isinstance(error, StoreRefused))
+        seen, trouble = await _look(path, books)
         return Status(
             path,
             None,
@@ -77,12 +79,14 @@ async def read(ref: StoreRef) -> Status:
             trouble,
             error.what,
             troubles,
+            books.guard(),
         )
     try:
         with db.read() as conn:
             latch = speaking(latches.active(conn), SystemState.HALTED)
             summary = last_summary(conn, latch.set_at_ms if latch is not None else 0)
             doubtful = intents.in_doubt(conn)
+            guards = session.guards(conn)
         identity = db.identity
         seen, trouble = await _look(path, Books(path, db))
     finally:
@@ -101,6 +105,7 @@ async def read(ref: StoreRef) -> Status:
         venue_trouble=trouble,
         store_trouble="",
         emergency_troubles=troubles,
+        guard=guards,
     )
 
 

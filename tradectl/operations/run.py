@@ -28,6 +28,7 @@ class RunRequest:
     """As typed. `console` is where log lines go beside the log file."""
 
     mode: str
+    guard: bool
     cycles: int | None
     for_text: str | None
     speed_text: str | None
@@ -59,6 +60,11 @@ def plan(request: RunRequest) -> RunPlan:
         raise UsageError(f"there is no mode {request.mode!r}", hint=f"one of: {', '.join(MODES)}")
     if request.interval is not None and request.interval not in INTERVALS_MS:
         raise UsageError(f"there is no interval {request.interval!r}", hint=f"one of: {', '.join(INTERVALS_MS)}")
+    if request.guard and request.fresh:
+        raise UsageError(
+            "--guard watches an account that is traded, and --fresh would set that account aside",
+            hint="leave one of the two out",
+        )
     resolved = load(request.config)
     faults = refuse_unavailable(resolved, request.mode)
     if faults:
@@ -75,6 +81,7 @@ def plan(request: RunRequest) -> RunPlan:
         _refuse_what_is_no_candle_file(file)
     options = RunOptions(
         mode=request.mode,
+        guard=request.guard,
         cycles=request.cycles,
         for_seconds=seconds(request.for_text) if request.for_text is not None else None,
         speed=_speed(request.speed_text, replay=bool(request.replay)),

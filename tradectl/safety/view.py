@@ -26,6 +26,7 @@ class SafetyView:
     unexplained:   what equity moved by since books and venue last agreed, and neither fills, funding and transfers nor
                    the marks of the positions account for; None: it cannot be told now
     clock_skew_ms: the venue's clock less ours; None: not measured
+    guard:         a guard session: others trade here, and what they place is no breach
     """
 
     config: Config
@@ -38,6 +39,7 @@ class SafetyView:
     disagreements: Mapping[str, str] | None = None
     unexplained: Decimal | None = None
     clock_skew_ms: int | None = None
+    guard: bool = False
 
     def values(self) -> Values:
         """The quantities that the inequalities of the invariants speak of."""

@@ -18,6 +18,7 @@ from tradectl.errors import ExitCode
     example=(
         "tradectl run --mode paper --cycles 200",
         "tradectl run --replay candles/BINANCEUSDM_BTCUSDT_5m.csv --speed max",
+        "tradectl run --guard --state data/main-paper.db",
     ),
     exits={
         ExitCode.OK: "ended as asked",
@@ -34,6 +35,14 @@ def run(
         str,
         typer.Option(help="paper, or live_limited on the simulated exchange; testnet and live are not available yet."),
     ] = "paper",
+    guard: Annotated[
+        bool,
+        typer.Option(
+            "--guard",
+            help="No strategy and no entries: invariants, protection, emergency stop and alerts over an account that "
+            "something else trades. Fences nothing of that.",
+        ),
+    ] = False,
     cycles: Annotated[int | None, typer.Option(min=1, help="End after this many cycles.")] = None,
     for_: Annotated[
         str | None, typer.Option("--for", metavar="TIME", help="End after this long by the wall clock: 90s, 10m, 2h.")
@@ -71,6 +80,7 @@ def run(
     inv = invocation(ctx)
     request = operation.RunRequest(
         mode=mode,
+        guard=guard,
         cycles=cycles,
         for_text=for_,
         speed_text=speed,

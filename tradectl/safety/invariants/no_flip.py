@@ -1,4 +1,7 @@
-"""Nothing that rests could add to a position, or turn it over, but an entry that the gates admitted."""
+"""Nothing that rests could add to a position, or turn it over, but an entry that the gates admitted.
+
+In a guard session that is said of our own orders only: what others place there is how they trade.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ def check(view: SafetyView) -> Iterator[Breach]:
         if not order.status.open or not order.can_add_exposure or order.order_id in view.entries:
             continue
         mine = order.order_id in view.ours
-        if mine or order.symbol in held:
+        if mine or (order.symbol in held and not view.guard):
             what = "an order of ours that is no entry" if mine else "an order that is not ours"
             evidence = (
                 f"{what} could add to {order.symbol}: {order.side.value} {order.type.value} "
