@@ -39,8 +39,8 @@ from tradectl.store import identity, positions
 from tradectl.store.database import Database
 
 REPLAY = "make chaos SEED={seed}"
-NAKED_SECONDS = 90  # of a bot that runs, with venue and store there: longer than any retry of a single fault
-HARD_SECONDS = 240  # whatever the faults
+NAKED_SECONDS = 90  # of one bot that runs, with venue and store there: longer than any retry of a single fault
+HARD_SECONDS = 240  # whatever the faults, and however often it was restarted: each begins to count refusals anew
 _SHM = Path("/dev/shm")
 
 
@@ -125,8 +125,8 @@ class _Life:
             now_ms=self.world.now_ms,
             touched=self.acts.touched,
             by_person=lambda: self.world.exchange.by_person,
-            loosened=self.acts.loosened,
-            adopted=self.acts.adopted,
+            loosened=self.acts.operators.loosened,
+            adopted=self.acts.operators.adopted,
         )
         minutes = drawn.config.ess.cooldown_minutes
         self.cooldown = Cooldown(minutes, self.watch.violate, self.world.now_ms)
@@ -273,22 +273,31 @@ class _Life:
 
     async def _look_for_naked(self) -> None:
         """Once a second: how long each position has been uncovered while somebody could have done something."""
-        patience: dict[str, int] = {}
+        patience: dict[str, int] = {}  # seconds in all
+        of_this_bot: dict[str, int] = {}
+        bot = self.acts.bot
         while True:
             await asyncio.sleep(1)
             quiet = self._somebody_could_act()
+            if self.acts.bot is not bot:
+                bot = self.acts.bot
+                of_this_bot.clear()
+            for symbol in patience.keys() - self.watch.naked_since.keys():
+                del patience[symbol]
+                of_this_bot.pop(symbol, None)
             if self.world.store.exists():
                 with self.watch._reading().read() as conn:
                     self.cooldown.look(conn)
-            for symbol in list(patience):
-                if symbol not in self.watch.naked_since:
-                    del patience[symbol]
             for symbol in self.watch.naked_since:
                 could = quiet and symbol not in self.acts.halted and not self._others_and_no_room(symbol)
-                patience[symbol] = patience.get(symbol, 0) + could
-                bound = NAKED_SECONDS if self.drawn.chance <= 0.05 or self.weather.over else HARD_SECONDS
-                if could and patience[symbol] == bound:
-                    self.watch.violate("no position stays naked", f"{symbol} was naked for {bound} s of a running bot")
+                if not could:
+                    continue
+                patience[symbol] = patience.get(symbol, 0) + 1
+                of_this_bot[symbol] = of_this_bot.get(symbol, 0) + 1
+                soon = self.drawn.chance <= 0.05 or self.weather.over
+                if patience[symbol] == HARD_SECONDS or (soon and of_this_bot[symbol] == NAKED_SECONDS):
+                    lasted = f"{of_this_bot[symbol]} s of a running bot, {patience[symbol]} s in all"
+                    self.watch.violate("no position stays naked", f"{symbol} was naked for {lasted}")
 
     def _others_and_no_room(self, symbol: str) -> bool:
         """The books do not count it as ours, so it is not closed; the venue takes no stop for it; an alert says so."""
