@@ -194,6 +194,10 @@ def _halting(dice: random.Random, symbols: list[str]) -> list[Happening]:
         add(dice.randint(60_000, last_ms), dice.choice(["ess_reset", "clear", "clear"]))
     if dice.random() < 0.2:
         add(dice.randint(20_000, last_ms), "policy")
+    for _ in range(dice.choice([0, 0, 2, 4])):  # margin is freed while an order of a process that died is in doubt
+        at = dice.randint(60_000, last_ms)
+        add(at, "close_part", dies_at=dice.randint(12, 26))
+        add(at + dice.randint(500, 4_000), "close_all", "person", share=1.0, usd=300)
     return found
 
 

@@ -181,6 +181,8 @@ class _Life:
                 self.watch.violate("no faults of ours", f"a happening failed: {type(error).__name__}: {error}")
 
     async def _stop_bot(self, keeper: asyncio.Task[None]) -> None:
+        if self.acts.bot is not None and not self.acts.bot.running:
+            await asyncio.sleep(3)  # it died in the last moment: the service manager starts another
         bot = self.acts.bot
         assert bot is not None
         if not bot.running:
