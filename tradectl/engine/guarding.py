@@ -6,7 +6,7 @@ and its alert; what nothing changes costs no commit. Nothing here blocks protect
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -66,7 +66,7 @@ def judge(bot: Bot, snapshot: Snapshot, books: state.Books, *, cycle: int | None
 
 
 async def sweep_if_halted(bot: Bot, snapshot: Snapshot) -> bool:
-    """In a halt, what could add exposure and take-profits are cancelled, order by order. True when any was tried.
+    """In a halt, what could add exposure and take-profits are cancelled, order by order. True when something changed.
 
     An emergency stop that is swept cools down from then on.
     """
@@ -85,6 +85,7 @@ async def sweep_if_halted(bot: Bot, snapshot: Snapshot) -> bool:
         return bool(done)
     if ess.state is EssState.TRIPPED and not snapshot.doubts:
         _begin_cooldown(bot, ess)
+        return True
     return False
 
 
@@ -191,9 +192,10 @@ def _begin_cooldown(bot: Bot, ess: Emergency) -> None:
         safety.save_ess(conn, now)
         safety.say_ess(conn, ess.state, now, venue_ms, reason="swept")
         latches.clear(conn, LatchName.ESS_TRIPPED, "", by=BOT, reason="swept", at_ms=wall_ms)
-        latches.set_latch(conn, Latch(LatchName.ESS_COOLING, "", BOT, wall_ms, ess.evidence))
-        _alert(conn, bot, Tag.SAFETY_ESS_COOLING, sentence, {"minutes": minutes})
-    _log.emit(Tag.SAFETY_ESS_COOLING, sentence)
+        latch = Latch(LatchName.ESS_COOLING, "", BOT, wall_ms, f"{ess.evaluator}: {ess.evidence}")
+        latches.set_latch(conn, latch)
+        _alert(conn, bot, Tag.SAFETY_ESS_COOLING, sentence, latch.told)
+    _log.emit(Tag.SAFETY_ESS_COOLING, sentence, latch.told)
 
 
 class _Steps:
@@ -257,7 +259,7 @@ class _Steps:
         with bot.db.transaction() as conn:
             for latch, tag, sentence, urgent in self._set:
                 latches.set_latch(conn, latch)
-                _alert(conn, bot, tag, sentence, {"latch": latch.title}, urgent=urgent)
+                _alert(conn, bot, tag, sentence, latch.told, urgent=urgent)
             for latch, tag, sentence in self._clear:
                 latches.clear(conn, latch.name, latch.scope, by=BOT, reason=sentence, at_ms=wall_ms)
                 if tag is Tag.SAFETY_AUTO_RECOVERY:
@@ -273,7 +275,7 @@ class _Steps:
                 safety.save_ess(conn, now)
                 safety.say_ess(conn, before.state, now, venue_ms, reason=trip.evidence)
         for latch, tag, sentence, _ in self._set:
-            _log.emit(tag, sentence, latch=latch.title, clear_with=latch.rule.cleared_by)
+            _log.emit(tag, sentence, latch.told)
         for _, tag, sentence in self._clear:
             _log.emit(tag, sentence)
 
@@ -295,7 +297,7 @@ def _say_waiting(bot: Bot, why: Sequence[str]) -> None:
 
 
 def _alert(
-    conn: Connection, bot: Bot, tag: Tag, sentence: str, context: dict[str, object], *, urgent: bool = False
+    conn: Connection, bot: Bot, tag: Tag, sentence: str, context: Mapping[str, object], *, urgent: bool = False
 ) -> None:
     outbox.put(
         conn, at_ms=bot.clock.now_ms(), type=tag.value.lower(), symbol="", urgent=urgent, text=sentence, context=context

@@ -27,11 +27,6 @@ class Facts:
     in_doubt: bool
 
 
-def code_of(latch: Latch) -> str:
-    """The word a halt's reason begins with, as MARGIN_CRITICAL."""
-    return latch.reason.partition(":")[0]
-
-
 def refusals(facts: Facts, rules: AutoRecovery) -> tuple[str, ...]:
     """Why the system does not recover by itself now; empty: it may. Asked only while a halt of its own stands."""
     halts = [latch for latch in facts.latches if latch.name is LatchName.HALT]
@@ -40,7 +35,7 @@ def refusals(facts: Facts, rules: AutoRecovery) -> tuple[str, ...]:
     if others or facts.halt_file:
         named = [latch.title for latch in others] + ["a halt file"] * facts.halt_file
         why.append(f"{', '.join(named)} is set as well")
-    strange = sorted({code_of(latch) for latch in halts if code_of(latch) not in rules.reasons})
+    strange = sorted({latch.code for latch in halts if latch.code not in rules.reasons})
     if strange or not halts:
         why.append(f"{', '.join(strange) or 'no halt of its own'} waits for a person")
     since_ms = max((latch.set_at_ms for latch in halts), default=facts.now_ms)
