@@ -152,8 +152,8 @@ CAUSES: dict[str, Cause] = {
     ),
     "no_flip": Cause(flips, HALT, "no_flip", "UNADMITTED_ORDER", resting, CLEAR, {}),
     "unprotectable": Cause(
-        refused_stop, HALT, "protection", "UNPROTECTABLE", said(f"{SOL} is unprotectable and NOT closed, as configured: "), CLEAR,
-        UNPROTECTABLE,
+        refused_stop, HALT, "protection", "UNPROTECTABLE",
+        said(f"{SOL} is unprotectable and NOT closed, as configured: "), CLEAR, UNPROTECTABLE,
     ),
     "kill switch": Cause(fenced, LatchName.KILL_SWITCH, "", "spread blew out", said(""), CLEAR, {}, by="ann"),
     "day": Cause(sinks, TRIPPED, "", "daily_drawdown", day_lost, RE_ARM, _tripping("max_daily_drawdown_pct", "0.0001")),

@@ -14,6 +14,7 @@ from tradectl import logs
 from tradectl.domain.emergency_stop import Emergency, EssEvent, EssState, advance
 from tradectl.domain.intent import Purpose
 from tradectl.domain.money import ZERO
+from tradectl.domain.seen_time import SeenTime
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import Latch, LatchName, SystemState, system_state
 from tradectl.domain.tags import Tag
@@ -44,7 +45,8 @@ def judge(bot: Bot, snapshot: Snapshot, books: state.Books, *, cycle: int | None
     with bot.db.read() as conn:
         view = _view(bot, conn, snapshot, books)
         ess = safety.ess(conn)
-        recovered_ms = safety.recoveries(conn, bot.clock.wall_ms() - DAY_MS)
+        seen = _seen_time(bot, conn)
+        recovered_ms = safety.recoveries(conn, seen.total_ms - DAY_MS)
     found = check(view)
     trips = evaluate(bot.config.ess, books.risk, snapshot, ess) if bot.config.ess.enabled else ()
     _say_findings(bot, found)
@@ -55,9 +57,9 @@ def judge(bot: Bot, snapshot: Snapshot, books: state.Books, *, cycle: int | None
     if trips and ess.state is EssState.ARMED:
         steps.trip(ess, trips[0])
     if any(latch.name is LatchName.HALT for latch in books.latches) and not steps.any:
-        facts = _facts(bot, snapshot, books, found, recovered_ms)
+        facts = _facts(bot, snapshot, books, found, seen, recovered_ms)
         if not (why := recovery.refusals(facts, bot.config.safety.auto_recovery)):
-            steps.recover(facts.utilisation)
+            steps.recover(seen)
         else:
             _say_waiting(bot, why)
     if steps.any:
@@ -90,12 +92,26 @@ async def sweep_if_halted(bot: Bot, snapshot: Snapshot) -> bool:
 
 
 def keep_time(bot: Bot, conn: Connection) -> None:
-    """A completed cycle, in its transaction: the cooldown of the emergency stop goes on as far as time was seen to
-    pass."""
+    """A completed cycle, in its transaction: the waits of a halt and of the emergency stop go on as far as time was
+    seen to pass."""
     safety.forget_aborted(conn)
+    safety.save_seen_time(conn, _seen_time(bot, conn))
     ess = safety.ess(conn)
     if ess.state is EssState.COOLING_DOWN:
-        safety.save_ess(conn, cool(ess, bot.clock.now_ms(), bot.clock.wall_ms(), stepped=bot.stepped))
+        venue_ms, wall_ms = bot.clock.now_ms(), bot.clock.wall_ms()
+        safety.save_ess(conn, cool(ess, venue_ms, wall_ms, _process_ms(bot), stepped=bot.stepped))
+    bot.memory.kept_ms = bot.clock.monotonic_ms()
+
+
+def _seen_time(bot: Bot, conn: Connection) -> SeenTime:
+    before = safety.seen_time(conn)
+    return before.later(bot.clock.now_ms(), bot.clock.wall_ms(), _process_ms(bot), stepped=bot.stepped)
+
+
+def _process_ms(bot: Bot) -> int | None:
+    """What this process has lived through since time was last kept; None before it has kept any."""
+    kept_ms = bot.memory.kept_ms
+    return None if kept_ms is None else bot.clock.monotonic_ms() - kept_ms
 
 
 def aborted(bot: Bot) -> None:
@@ -166,10 +182,12 @@ def _degrading(bot: Bot, found: Sequence[Breach], cycle: int | None) -> list[Bre
 
 
 def _facts(
-    bot: Bot, snapshot: Snapshot, books: state.Books, found: Sequence[Breach], recovered_ms: Sequence[int]
-) -> Facts:
+    bot: Bot, snapshot: Snapshot, books: state.Books, found: Sequence[Breach], seen: SeenTime,
+    recovered_ms: Sequence[int],
+) -> Facts:  # fmt: skip
     return Facts(
-        now_ms=bot.clock.wall_ms(),
+        now_ms=seen.total_ms,
+        stood_ms=seen.total_ms - seen.halted_ms if seen.halted_ms is not None else 0,
         latches=books.latches,
         halt_file=books.halt_reason is not None,
         utilisation=snapshot.margin_utilisation,
@@ -177,6 +195,7 @@ def _facts(
         reconciled=not books.disagreements and not snapshot.doubts and bot.memory.recovered,
         covered=not any(one.invariant == protection.ID for one in found),
         in_doubt=bool(books.in_doubt),
+        breached=any(one.level is Level.HALT for one in found),
     )
 
 
@@ -207,7 +226,7 @@ class _Steps:
         self._set: list[tuple[Latch, Tag, str, bool]] = []
         self._clear: list[tuple[Latch, Tag, str]] = []
         self._trip: tuple[Emergency, Trip] | None = None
-        self._recovered = ""
+        self._recovered: tuple[str, SeenTime] | None = None
 
     @property
     def any(self) -> bool:
@@ -243,10 +262,10 @@ class _Steps:
         reason = f"{trip.evaluator}: {trip.evidence}"
         self._add(LatchName.ESS_TRIPPED, "", reason, Tag.SAFETY_ESS_TRIPPED, urgent=True)
 
-    def recover(self, utilisation: Decimal | None) -> None:
+    def recover(self, seen: SeenTime) -> None:
         """Every halt that stands is one that may clear itself."""
         halts = [latch for (name, _), latch in self._active.items() if name is LatchName.HALT]
-        self._recovered = "; ".join(latch.reason for latch in halts)
+        self._recovered = ("; ".join(latch.reason for latch in halts), seen)
         for latch in halts:
             self._clear.append((latch, Tag.SAFETY_AUTO_RECOVERY, f"auto-recovery: {latch.title} cleared"))
 
@@ -264,8 +283,11 @@ class _Steps:
                 latches.clear(conn, latch.name, latch.scope, by=BOT, reason=sentence, at_ms=wall_ms)
                 if tag is Tag.SAFETY_AUTO_RECOVERY:
                     _alert(conn, bot, tag, sentence, {"latch": latch.title}, urgent=True)
-            if self._recovered:
-                safety.add_recovery(conn, wall_ms, self._recovered)
+            if any(latch.name is LatchName.HALT for latch, *_ in self._set):
+                safety.note_halt(conn)
+            if self._recovered is not None:
+                reasons, seen = self._recovered
+                safety.add_recovery(conn, wall_ms, seen.total_ms, reasons)
             if self._trip is not None:
                 before, trip = self._trip
                 now = replace(

@@ -23,7 +23,7 @@ from tradectl.domain.system_state import Latch, LatchName
 from tradectl.domain.tags import Tag
 from tradectl.execution.protected import ProtectionRules
 from tradectl.execution.submit import Door, Submitted
-from tradectl.store import latches, outbox
+from tradectl.store import latches, outbox, safety
 from tradectl.store.database import Database
 
 _log = logs.get("execution.unprotectable")
@@ -121,6 +121,7 @@ def halt(db: Database, position: PositionFact, sentence: str, *, wall_ms: int, n
         latch = standing or Latch(LatchName.HALT, SCOPE, "bot", wall_ms, said)
         if fresh:
             latches.set_latch(conn, latch)
+            safety.note_halt(conn)
         said_ms = outbox.last_ms(conn, _TYPE, symbol)
         if fresh or said_ms is None or now_ms - said_ms >= _REPEAT_MS:
             context = {"symbol": symbol, "qty": text(abs(position.qty)), **latch.told}
