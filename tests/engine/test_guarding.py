@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tradectl.domain.order import Confirmed, OrderRequest, OrderSide, OrderType
 from tradectl.domain.position import Protection, coverage
 from tradectl.domain.system_state import LatchName, SystemState
 from tradectl.engine import between, guarding
+from tradectl.errors import Refused
+from tradectl.operations import state_reset
 from tradectl.sim.ops import PlaceOrder, Transfer
 from tradectl.store import journal, latches, safety
 
@@ -206,3 +209,23 @@ def test_every_latch_of_the_machine_keeps_entries_out_at_the_door_and_survives_a
             again.run(again.bot.door.submit(again.entry()))
         if name not in (LatchName.DEGRADED, LatchName.EQUITY_JUMP):  # those two: their condition is not there any more
             assert again.cycle().system_state != SystemState.NORMAL.value
+
+
+@pytest.mark.parametrize(("knob", "said"), [
+    ("safety.max_margin_utilization_pct", "margin_utilisation was 10.00% when last measured (halts at 3.00%)"),
+    ("safety.max_equity_drawdown_pct", "equity_drawdown was 0.04% when last measured (halts at 0.02%)"),
+])  # fmt: skip
+def test_a_halt_whose_bound_is_still_broken_is_reset_only_with_an_override(
+    tmp_path: Path, knob: str, said: str
+) -> None:
+    bound = "0.03" if "margin" in knob else "0.0002"
+    with rig(tmp_path, CALM_DAY, {knob: bound, knob.replace("max_", "degraded_"): bound}) as desk:
+        desk.cycle()
+        desk.cycle()
+        asked = state_reset.Request("latch:halt", "bea", "it looked fine", override=False)
+        with desk.elsewhere() as other, pytest.raises(Refused, match=re.escape(said)):
+            state_reset.plan(other, asked)
+        with desk.elsewhere() as other:
+            done = state_reset.apply(other, state_reset.plan(other, replace(asked, override=True)), desk.wall.at_ms)
+        assert [change.holds for change in done.plan.overridden] == [said]
+        assert not any(title.startswith("halt") for title in standing(desk))
