@@ -69,6 +69,16 @@ def test_a_degraded_state_is_set_at_once_and_goes_when_its_condition_was_gone_fo
         assert desk.cycle().system_state == "NORMAL" and standing(desk) == []
 
 
+def test_what_degraded_and_halts_by_now_is_not_said_to_be_gone(tmp_path: Path) -> None:
+    with rig(tmp_path, CALM_DAY, tight()) as desk:
+        desk.cycle()
+        desk.cycle()
+        withdraw(desk, "8500")
+        for _ in range(4):
+            desk.cycle()
+            assert {"degraded (margin_utilisation)", "halt (margin_utilisation)"} <= set(standing(desk))
+
+
 def test_a_margin_halt_keeps_the_stop_cancels_what_could_add_and_recovers_twice_a_day(tmp_path: Path) -> None:
     knobs = tight(**{"safety.max_margin_utilization_pct": "0.03", "safety.degraded_margin_utilization_pct": "0.025"})
     with rig(tmp_path, [UP, *[CALM] * 320], {**knobs, "perps.take_profit_pct": "0.05"}) as desk:

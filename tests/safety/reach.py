@@ -224,7 +224,7 @@ class World:
         self.run(guarding.sweep_if_halted(bot, now))
         if not between:
             with bot.db.transaction() as conn:
-                guarding.keep_time(bot, conn)
+                guarding.keep_time(bot, conn, bot.clock.wall_ms())
                 guarding.keep_baseline(conn, now, books, judged)
 
     def restart(self) -> None:

@@ -45,14 +45,14 @@ def judge(bot: Bot, snapshot: Snapshot, books: state.Books, *, cycle: int | None
     with bot.db.read() as conn:
         view = _view(bot, conn, snapshot, books)
         ess = safety.ess(conn)
-        seen = _seen_time(bot, conn)
+        seen = _seen_time(bot, conn, bot.clock.wall_ms())
         recovered_ms = safety.recoveries(conn, seen.total_ms - DAY_MS)
     found = check(view)
     trips = evaluate(bot.config.ess, books.risk, snapshot, ess) if bot.config.ess.enabled else ()
     _say_findings(bot, found)
     steps = _Steps(bot, books.latches)
     steps.halts([one for one in found if one.level is Level.HALT])
-    steps.degraded(_degrading(bot, found, cycle), cycle)
+    steps.degraded(_degrading(bot, found, cycle), [one for one in found if one.level is Level.HALT], cycle)
     steps.jump([one for one in found if one.level is Level.JUMP], view.unexplained)
     if trips and ess.state is EssState.ARMED:
         steps.trip(ess, trips[0])
@@ -91,21 +91,20 @@ async def sweep_if_halted(bot: Bot, snapshot: Snapshot) -> bool:
     return False
 
 
-def keep_time(bot: Bot, conn: Connection) -> None:
+def keep_time(bot: Bot, conn: Connection, wall_ms: int) -> None:
     """A completed cycle, in its transaction: the waits of a halt and of the emergency stop go on as far as time was
     seen to pass."""
     safety.forget_aborted(conn)
-    safety.save_seen_time(conn, _seen_time(bot, conn))
+    safety.save_seen_time(conn, _seen_time(bot, conn, wall_ms))
     ess = safety.ess(conn)
     if ess.state is EssState.COOLING_DOWN:
-        venue_ms, wall_ms = bot.clock.now_ms(), bot.clock.wall_ms()
-        safety.save_ess(conn, cool(ess, venue_ms, wall_ms, _process_ms(bot), stepped=bot.stepped))
+        safety.save_ess(conn, cool(ess, bot.clock.now_ms(), wall_ms, _process_ms(bot), stepped=bot.stepped))
     bot.memory.kept_ms = bot.clock.monotonic_ms()
 
 
-def _seen_time(bot: Bot, conn: Connection) -> SeenTime:
+def _seen_time(bot: Bot, conn: Connection, wall_ms: int) -> SeenTime:
     before = safety.seen_time(conn)
-    return before.later(bot.clock.now_ms(), bot.clock.wall_ms(), _process_ms(bot), stepped=bot.stepped)
+    return before.later(bot.clock.now_ms(), wall_ms, _process_ms(bot), stepped=bot.stepped)
 
 
 def _process_ms(bot: Bot) -> int | None:
@@ -236,12 +235,13 @@ class _Steps:
         for one in breaches:
             self._add(LatchName.HALT, one.invariant, f"{one.code}: {one.evidence}", Tag.SAFETY_HALT, urgent=True)
 
-    def degraded(self, breaches: Sequence[Breach], cycle: int | None) -> None:
-        """Set at once; cleared when its condition has been gone for a full cycle."""
+    def degraded(self, breaches: Sequence[Breach], halting: Sequence[Breach], cycle: int | None) -> None:
+        """Set at once; cleared when its condition has been gone for a full cycle. What halts by now is not gone."""
         clean = self._bot.memory.clean
-        now = {one.invariant for one in breaches}
+        now = {one.invariant for one in (*breaches, *halting)}
+        for invariant in now:
+            clean.pop(invariant, None)
         for one in breaches:
-            clean.pop(one.invariant, None)
             self._add(LatchName.DEGRADED, one.invariant, one.evidence, Tag.SAFETY_DEGRADED)
         for (name, scope), latch in self._active.items():
             if name is not LatchName.DEGRADED or scope in now or cycle is None:
