@@ -301,7 +301,7 @@ def an_unprotectable_position_is_closed_or_trading_halted(tmp_path: Path) -> Non
     for choice in ("close", "halt"):
         with rig(folder(tmp_path, choice), HELD, {"safety.protection.on_unprotectable": choice}) as desk:
             took = cycles_until_closed(desk)
-            seen[choice] = took, desk.read(latches.get, LatchName.KILL_SWITCH) is not None
+            seen[choice] = took, desk.read(latches.get, LatchName.HALT, "protection") is not None
     assert seen == {"close": (2, False), "halt": (0, True)}
 
 
