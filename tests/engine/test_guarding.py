@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tradectl.domain.order import Confirmed, OrderRequest, OrderSide, OrderType
 from tradectl.domain.position import Protection, coverage
 from tradectl.domain.system_state import LatchName, SystemState
 from tradectl.engine import between, guarding
+from tradectl.errors import Refused
+from tradectl.operations import state_reset
 from tradectl.sim.ops import PlaceOrder, Transfer
 from tradectl.store import journal, latches, safety
 
@@ -66,9 +69,19 @@ def test_a_degraded_state_is_set_at_once_and_goes_when_its_condition_was_gone_fo
         assert desk.cycle().system_state == "NORMAL" and standing(desk) == []
 
 
+def test_what_degraded_and_halts_by_now_is_not_said_to_be_gone(tmp_path: Path) -> None:
+    with rig(tmp_path, CALM_DAY, tight()) as desk:
+        desk.cycle()
+        desk.cycle()
+        withdraw(desk, "8500")
+        for _ in range(4):
+            desk.cycle()
+            assert {"degraded (margin_utilisation)", "halt (margin_utilisation)"} <= set(standing(desk))
+
+
 def test_a_margin_halt_keeps_the_stop_cancels_what_could_add_and_recovers_twice_a_day(tmp_path: Path) -> None:
     knobs = tight(**{"safety.max_margin_utilization_pct": "0.03", "safety.degraded_margin_utilization_pct": "0.025"})
-    with rig(tmp_path, [UP, *[CALM] * 40], {**knobs, "perps.take_profit_pct": "0.05"}) as desk:
+    with rig(tmp_path, [UP, *[CALM] * 320], {**knobs, "perps.take_profit_pct": "0.05"}) as desk:
         desk.cycle()
         for time in (1, 2):
             report = desk.cycle()
@@ -79,7 +92,6 @@ def test_a_margin_halt_keeps_the_stop_cancels_what_could_add_and_recovers_twice_
             seen = desk.snapshot()
             assert covered(desk) and all(one.protective for one in seen.orders), "stops, and nothing else"
             desk.embedded.host.execute(Transfer(D(1_000_000), desk.embedded.host.state.server_ms))
-            desk.wall.at_ms += FIVE_MIN
             desk.cycle()
             assert standing(desk) == [], "recovered by itself"
             assert len(desk.read(safety.recoveries, 0)) == time
@@ -87,10 +99,13 @@ def test_a_margin_halt_keeps_the_stop_cancels_what_could_add_and_recovers_twice_
         desk.cycle()
         assert "halt (margin_utilisation)" in standing(desk)
         desk.embedded.host.execute(Transfer(D(1_000_000), desk.embedded.host.state.server_ms))
-        desk.wall.at_ms += FIVE_MIN
         desk.cycle()
         assert "halt (margin_utilisation)" in standing(desk), "a third time waits for a person"
         desk.wall.at_ms += 24 * 12 * FIVE_MIN
+        desk.cycle()
+        assert "halt (margin_utilisation)" in standing(desk), "also where this machine's clock jumps a day ahead"
+        desk.step(24 * 12)
+        desk.cycle()
         desk.cycle()
         assert standing(desk) == []
 
@@ -204,3 +219,23 @@ def test_every_latch_of_the_machine_keeps_entries_out_at_the_door_and_survives_a
             again.run(again.bot.door.submit(again.entry()))
         if name not in (LatchName.DEGRADED, LatchName.EQUITY_JUMP):  # those two: their condition is not there any more
             assert again.cycle().system_state != SystemState.NORMAL.value
+
+
+@pytest.mark.parametrize(("knob", "said"), [
+    ("safety.max_margin_utilization_pct", "margin_utilisation was 10.00% when last measured (halts at 3.00%)"),
+    ("safety.max_equity_drawdown_pct", "equity_drawdown was 0.04% when last measured (halts at 0.02%)"),
+])  # fmt: skip
+def test_a_halt_whose_bound_is_still_broken_is_reset_only_with_an_override(
+    tmp_path: Path, knob: str, said: str
+) -> None:
+    bound = "0.03" if "margin" in knob else "0.0002"
+    with rig(tmp_path, CALM_DAY, {knob: bound, knob.replace("max_", "degraded_"): bound}) as desk:
+        desk.cycle()
+        desk.cycle()
+        asked = state_reset.Request("latch:halt", "bea", "it looked fine", override=False)
+        with desk.elsewhere() as other, pytest.raises(Refused, match=re.escape(said)):
+            state_reset.plan(other, asked)
+        with desk.elsewhere() as other:
+            done = state_reset.apply(other, state_reset.plan(other, replace(asked, override=True)), desk.wall.at_ms)
+        assert [change.holds for change in done.plan.overridden] == [said]
+        assert not any(title.startswith("halt") for title in standing(desk))

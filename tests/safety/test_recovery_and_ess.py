@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tradectl.config.section_safety import AutoRecovery, Ess
 from tradectl.domain.emergency_stop import ESS_TRANSITIONS, Emergency, EssEvent, EssState, advance
+from tradectl.domain.seen_time import SeenTime
 from tradectl.domain.system_state import Latch, LatchName
 from tradectl.safety.emergency_stop import cool, execution_errors, left_ms
 from tradectl.safety.recovery import DAY_MS, Facts, refusals
@@ -20,7 +21,7 @@ D = Decimal
 NOW = 10 * DAY_MS
 RULES = AutoRecovery()
 MARGIN = Latch(LatchName.HALT, "margin_utilisation", "bot", NOW - 300_000, "MARGIN_CRITICAL: margin utilisation 93.0%")
-FINE = Facts(NOW, (MARGIN,), False, D("0.84"), (), reconciled=True, covered=True, in_doubt=False)
+FINE = Facts(NOW, 300_000, (MARGIN,), False, D("0.84"), (), reconciled=True, covered=True, in_doubt=False)
 
 
 def test_where_everything_holds_it_recovers() -> None:
@@ -30,8 +31,8 @@ def test_where_everything_holds_it_recovers() -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"latches": (replace(MARGIN, set_at_ms=NOW - 299_000),)}, "it has stood for 299 s of 300"),
-        ({"latches": (replace(MARGIN, set_at_ms=NOW + 5_000),)}, "it has stood for 0 s of 300"),
+        ({"stood_ms": 299_999}, "it has stood for 299 s of 300"),
+        ({"stood_ms": 0}, "it has stood for 0 s of 300"),
         ({"latches": (replace(MARGIN, reason="DRAWDOWN_CRITICAL: 16%"),)}, "DRAWDOWN_CRITICAL waits for a person"),
         ({"latches": (MARGIN, Latch(LatchName.KILL_SWITCH, "", "ann", 1, "stop"))}, "kill_switch is set as well"),
         ({"latches": (MARGIN, Latch(LatchName.PAUSE, "", "ann", 1, "lunch"))}, "pause is set as well"),
@@ -42,6 +43,7 @@ def test_where_everything_holds_it_recovers() -> None:
         ({"reconciled": False}, "venue and books do not agree"),
         ({"covered": False}, "a position is not covered by its stops"),
         ({"in_doubt": True}, "an order is in doubt"),
+        ({"breached": True}, "what halts it still holds"),
     ],
 )
 def test_each_condition_alone_keeps_it_from_recovering(change: dict[str, object], why: str) -> None:
@@ -83,12 +85,32 @@ def test_a_cooldown_is_never_longer_than_time_by_either_clock_and_never_runs_bac
     assert now.cooled_ms <= min(forward_venue, forward_wall)
 
 
+@given(st.lists(st.tuples(clocks, clocks, st.none() | clocks), max_size=30))
+def test_time_that_is_seen_to_pass_is_never_more_than_any_clock_shows(
+    steps: list[tuple[int, int, int | None]],
+) -> None:
+    now, most = SeenTime(), 0
+    for venue_step, wall_step, process_step in steps:
+        venue_ms, wall_ms = now.venue_ms + venue_step, now.wall_ms + wall_step
+        later = now.later(venue_ms, wall_ms, process_step, stepped=False)
+        most += max(min(venue_step, wall_step, venue_step if process_step is None else process_step), 0)
+        assert now.total_ms <= later.total_ms <= most and (later.venue_ms, later.wall_ms) == (venue_ms, wall_ms)
+        now = later
+
+
+def test_a_stepped_market_has_its_own_time() -> None:
+    before = SeenTime(venue_ms=1_000, wall_ms=5_000)
+    assert before.later(301_000, 5_001, 300_000, stepped=True).total_ms == 300_000
+    assert before.later(301_000, 5_001, 300_000, stepped=False).total_ms == 1
+
+
 def test_both_clocks_agreeing_it_cools_down_also_while_no_bot_runs() -> None:
     rules = Ess()
     cooling = Emergency(EssState.COOLING_DOWN, venue_ms=1_000, wall_ms=5_000)
     assert left_ms(cool(cooling, 601_000, 605_000, stepped=False), rules) == 300_000
     assert left_ms(cool(cooling, 1_000 + 900_000, 5_000 + 900_000, stepped=False), rules) == 0
     assert left_ms(cool(cooling, 10**9, 6_000, stepped=False), rules) == 899_000, "a clock that jumped shortens nothing"
+    assert left_ms(cool(cooling, 10**9, 10**9, 1_000, stepped=False), rules) == 899_000, "nor two that jump together"
 
 
 def test_errors_in_a_row_trip_whatever_their_kind() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tradectl.domain.candle import utc_text
+
 
 class SystemState(StrEnum):
     NORMAL = "NORMAL"
@@ -52,12 +54,12 @@ LATCH_RULES: dict[LatchName, LatchRule] = {
     LatchName.HALT: LatchRule(
         SystemState.HALTED,
         "no entries; only protection and explicit operator exits",
-        "tradectl killswitch clear --approver NAME --reason TEXT; a margin halt also by itself, within limits",
+        "tradectl killswitch clear --approver NAME --reason TEXT",
     ),
     LatchName.ESS_TRIPPED: LatchRule(
         SystemState.HALTED,
         "no entries; only protection and explicit operator exits",
-        "the sweep, which turns it into a cooldown",
+        "tradectl ess reset --approver NAME --reason TEXT, once it is swept and has cooled down",
     ),
     LatchName.ESS_COOLING: LatchRule(
         SystemState.DEGRADED,
@@ -97,6 +99,8 @@ GUARD_EFFECTS: dict[SystemState | None, str] = {
     SystemState.PAUSED: "none: a guard session makes no entries, and what else trades this account goes on",
     None: "none: a guard session makes no entries, and what else trades this account goes on",
 }
+MARGIN_CRITICAL = "MARGIN_CRITICAL"  # the code of the one halt that may clear itself
+_BY_ITSELF = "; within limits also by itself, once margin is below its bound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,27 @@ class Latch:
 
     def effect(self, *, guard: bool) -> str:
         return GUARD_EFFECTS[self.rule.state] if guard else self.rule.effect
+
+    @property
+    def code(self) -> str:
+        """The word that a halt's reason begins with, as MARGIN_CRITICAL."""
+        return self.reason.partition(":")[0]
+
+    @property
+    def cleared_by(self) -> str:
+        """What to do about it: the rule's words, and of a margin halt that it may also pass by itself."""
+        by_itself = self.name is LatchName.HALT and self.code == MARGIN_CRITICAL
+        return self.rule.cleared_by + (_BY_ITSELF if by_itself else "")
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What a log line or an alert says of it beside its own sentence."""
+        return {
+            "latch": self.title,
+            "since": utc_text(self.set_at_ms),
+            "by": self.set_by,
+            "clear_with": self.cleared_by,
+        }
 
     def forbids_entry(self, symbol: str) -> bool:
         if self.rule.by_symbol and self.scope not in ("", symbol):

@@ -66,6 +66,7 @@ class Memory:
     clean: dict[str, int] = field(default_factory=dict)  # degrading invariant → the first cycle without it
     swept: frozenset[str] = frozenset()  # orders whose cancel in a halt has no outcome yet
     said_findings: frozenset[tuple[str, str]] = frozenset()
+    kept_ms: int | None = None  # when time was last kept, by the clock that nobody sets
     said_waiting: str = ""  # why a halt does not clear itself
     acted_blind: bool = False  # something was done without the store, and waits in the emergency journal
     alerts: list[PendingAlert] = field(default_factory=list)

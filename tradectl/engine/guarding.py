@@ -6,7 +6,7 @@ and its alert; what nothing changes costs no commit. Nothing here blocks protect
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -14,6 +14,7 @@ from tradectl import logs
 from tradectl.domain.emergency_stop import Emergency, EssEvent, EssState, advance
 from tradectl.domain.intent import Purpose
 from tradectl.domain.money import ZERO
+from tradectl.domain.seen_time import SeenTime
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import Latch, LatchName, SystemState, system_state
 from tradectl.domain.tags import Tag
@@ -44,20 +45,21 @@ def judge(bot: Bot, snapshot: Snapshot, books: state.Books, *, cycle: int | None
     with bot.db.read() as conn:
         view = _view(bot, conn, snapshot, books)
         ess = safety.ess(conn)
-        recovered_ms = safety.recoveries(conn, bot.clock.wall_ms() - DAY_MS)
+        seen = _seen_time(bot, conn, bot.clock.wall_ms())
+        recovered_ms = safety.recoveries(conn, seen.total_ms - DAY_MS)
     found = check(view)
     trips = evaluate(bot.config.ess, books.risk, snapshot, ess) if bot.config.ess.enabled else ()
     _say_findings(bot, found)
     steps = _Steps(bot, books.latches)
     steps.halts([one for one in found if one.level is Level.HALT])
-    steps.degraded(_degrading(bot, found, cycle), cycle)
+    steps.degraded(_degrading(bot, found, cycle), [one for one in found if one.level is Level.HALT], cycle)
     steps.jump([one for one in found if one.level is Level.JUMP], view.unexplained)
     if trips and ess.state is EssState.ARMED:
         steps.trip(ess, trips[0])
     if any(latch.name is LatchName.HALT for latch in books.latches) and not steps.any:
-        facts = _facts(bot, snapshot, books, found, recovered_ms)
+        facts = _facts(bot, snapshot, books, found, seen, recovered_ms)
         if not (why := recovery.refusals(facts, bot.config.safety.auto_recovery)):
-            steps.recover(facts.utilisation)
+            steps.recover(seen)
         else:
             _say_waiting(bot, why)
     if steps.any:
@@ -66,7 +68,7 @@ def judge(bot: Bot, snapshot: Snapshot, books: state.Books, *, cycle: int | None
 
 
 async def sweep_if_halted(bot: Bot, snapshot: Snapshot) -> bool:
-    """In a halt, what could add exposure and take-profits are cancelled, order by order. True when any was tried.
+    """In a halt, what could add exposure and take-profits are cancelled, order by order. True when something changed.
 
     In a guard session others' take-profits stay: nobody here would put them back. An emergency stop that is swept cools
     down from then on.
@@ -94,16 +96,30 @@ async def sweep_if_halted(bot: Bot, snapshot: Snapshot) -> bool:
         return bool(done)
     if ess.state is EssState.TRIPPED and not snapshot.doubts:
         _begin_cooldown(bot, ess)
+        return True
     return False
 
 
-def keep_time(bot: Bot, conn: Connection) -> None:
-    """A completed cycle, in its transaction: the cooldown of the emergency stop goes on as far as time was seen to
-    pass."""
+def keep_time(bot: Bot, conn: Connection, wall_ms: int) -> None:
+    """A completed cycle, in its transaction: the waits of a halt and of the emergency stop go on as far as time was
+    seen to pass."""
     safety.forget_aborted(conn)
+    safety.save_seen_time(conn, _seen_time(bot, conn, wall_ms))
     ess = safety.ess(conn)
     if ess.state is EssState.COOLING_DOWN:
-        safety.save_ess(conn, cool(ess, bot.clock.now_ms(), bot.clock.wall_ms(), stepped=bot.stepped))
+        safety.save_ess(conn, cool(ess, bot.clock.now_ms(), wall_ms, _process_ms(bot), stepped=bot.stepped))
+    bot.memory.kept_ms = bot.clock.monotonic_ms()
+
+
+def _seen_time(bot: Bot, conn: Connection, wall_ms: int) -> SeenTime:
+    before = safety.seen_time(conn)
+    return before.later(bot.clock.now_ms(), wall_ms, _process_ms(bot), stepped=bot.stepped)
+
+
+def _process_ms(bot: Bot) -> int | None:
+    """What this process has lived through since time was last kept; None before it has kept any."""
+    kept_ms = bot.memory.kept_ms
+    return None if kept_ms is None else bot.clock.monotonic_ms() - kept_ms
 
 
 def aborted(bot: Bot) -> None:
@@ -175,10 +191,12 @@ def _degrading(bot: Bot, found: Sequence[Breach], cycle: int | None) -> list[Bre
 
 
 def _facts(
-    bot: Bot, snapshot: Snapshot, books: state.Books, found: Sequence[Breach], recovered_ms: Sequence[int]
-) -> Facts:
+    bot: Bot, snapshot: Snapshot, books: state.Books, found: Sequence[Breach], seen: SeenTime,
+    recovered_ms: Sequence[int],
+) -> Facts:  # fmt: skip
     return Facts(
-        now_ms=bot.clock.wall_ms(),
+        now_ms=seen.total_ms,
+        stood_ms=seen.total_ms - seen.halted_ms if seen.halted_ms is not None else 0,
         latches=books.latches,
         halt_file=books.halt_reason is not None,
         utilisation=snapshot.margin_utilisation,
@@ -186,6 +204,7 @@ def _facts(
         reconciled=not books.disagreements and not snapshot.doubts and bot.memory.recovered,
         covered=not any(one.invariant == protection.ID for one in found),
         in_doubt=bool(books.in_doubt),
+        breached=any(one.level is Level.HALT for one in found),
     )
 
 
@@ -201,9 +220,10 @@ def _begin_cooldown(bot: Bot, ess: Emergency) -> None:
         safety.save_ess(conn, now)
         safety.say_ess(conn, ess.state, now, venue_ms, reason="swept")
         latches.clear(conn, LatchName.ESS_TRIPPED, "", by=BOT, reason="swept", at_ms=wall_ms)
-        latches.set_latch(conn, Latch(LatchName.ESS_COOLING, "", BOT, wall_ms, ess.evidence))
-        _alert(conn, bot, Tag.SAFETY_ESS_COOLING, sentence, {"minutes": minutes})
-    _log.emit(Tag.SAFETY_ESS_COOLING, sentence)
+        latch = Latch(LatchName.ESS_COOLING, "", BOT, wall_ms, f"{ess.evaluator}: {ess.evidence}")
+        latches.set_latch(conn, latch)
+        _alert(conn, bot, Tag.SAFETY_ESS_COOLING, sentence, latch.told)
+    _log.emit(Tag.SAFETY_ESS_COOLING, sentence, latch.told)
 
 
 class _Steps:
@@ -215,7 +235,7 @@ class _Steps:
         self._set: list[tuple[Latch, Tag, str, bool]] = []
         self._clear: list[tuple[Latch, Tag, str]] = []
         self._trip: tuple[Emergency, Trip] | None = None
-        self._recovered = ""
+        self._recovered: tuple[str, SeenTime] | None = None
 
     @property
     def any(self) -> bool:
@@ -225,12 +245,13 @@ class _Steps:
         for one in breaches:
             self._add(LatchName.HALT, one.invariant, f"{one.code}: {one.evidence}", Tag.SAFETY_HALT, urgent=True)
 
-    def degraded(self, breaches: Sequence[Breach], cycle: int | None) -> None:
-        """Set at once; cleared when its condition has been gone for a full cycle."""
+    def degraded(self, breaches: Sequence[Breach], halting: Sequence[Breach], cycle: int | None) -> None:
+        """Set at once; cleared when its condition has been gone for a full cycle. What halts by now is not gone."""
         clean = self._bot.memory.clean
-        now = {one.invariant for one in breaches}
+        now = {one.invariant for one in (*breaches, *halting)}
+        for invariant in now:
+            clean.pop(invariant, None)
         for one in breaches:
-            clean.pop(one.invariant, None)
             self._add(LatchName.DEGRADED, one.invariant, one.evidence, Tag.SAFETY_DEGRADED)
         for (name, scope), latch in self._active.items():
             if name is not LatchName.DEGRADED or scope in now or cycle is None:
@@ -251,10 +272,10 @@ class _Steps:
         reason = f"{trip.evaluator}: {trip.evidence}"
         self._add(LatchName.ESS_TRIPPED, "", reason, Tag.SAFETY_ESS_TRIPPED, urgent=True)
 
-    def recover(self, utilisation: Decimal | None) -> None:
+    def recover(self, seen: SeenTime) -> None:
         """Every halt that stands is one that may clear itself."""
         halts = [latch for (name, _), latch in self._active.items() if name is LatchName.HALT]
-        self._recovered = "; ".join(latch.reason for latch in halts)
+        self._recovered = ("; ".join(latch.reason for latch in halts), seen)
         for latch in halts:
             self._clear.append((latch, Tag.SAFETY_AUTO_RECOVERY, f"auto-recovery: {latch.title} cleared"))
 
@@ -267,13 +288,16 @@ class _Steps:
         with bot.db.transaction() as conn:
             for latch, tag, sentence, urgent in self._set:
                 latches.set_latch(conn, latch)
-                _alert(conn, bot, tag, sentence, {"latch": latch.title}, urgent=urgent)
+                _alert(conn, bot, tag, sentence, latch.told, urgent=urgent)
             for latch, tag, sentence in self._clear:
                 latches.clear(conn, latch.name, latch.scope, by=BOT, reason=sentence, at_ms=wall_ms)
                 if tag is Tag.SAFETY_AUTO_RECOVERY:
                     _alert(conn, bot, tag, sentence, {"latch": latch.title}, urgent=True)
-            if self._recovered:
-                safety.add_recovery(conn, wall_ms, self._recovered)
+            if any(latch.name is LatchName.HALT for latch, *_ in self._set):
+                safety.note_halt(conn)
+            if self._recovered is not None:
+                reasons, seen = self._recovered
+                safety.add_recovery(conn, wall_ms, seen.total_ms, reasons)
             if self._trip is not None:
                 before, trip = self._trip
                 now = replace(
@@ -283,7 +307,7 @@ class _Steps:
                 safety.save_ess(conn, now)
                 safety.say_ess(conn, before.state, now, venue_ms, reason=trip.evidence)
         for latch, tag, sentence, _ in self._set:
-            _log.emit(tag, sentence, latch=latch.title, clear_with=latch.rule.cleared_by)
+            _log.emit(tag, sentence, latch.told)
         for _, tag, sentence in self._clear:
             _log.emit(tag, sentence)
 
@@ -305,7 +329,7 @@ def _say_waiting(bot: Bot, why: Sequence[str]) -> None:
 
 
 def _alert(
-    conn: Connection, bot: Bot, tag: Tag, sentence: str, context: dict[str, object], *, urgent: bool = False
+    conn: Connection, bot: Bot, tag: Tag, sentence: str, context: Mapping[str, object], *, urgent: bool = False
 ) -> None:
     outbox.put(
         conn, at_ms=bot.clock.now_ms(), type=tag.value.lower(), symbol="", urgent=urgent, text=sentence, context=context

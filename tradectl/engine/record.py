@@ -51,7 +51,7 @@ def save(bot: Bot, report: CycleReport, books: state.Books, looked: Iterable[Vie
                 text=item.text,
                 context=dict(item.context),
             )
-        guarding.keep_time(bot, conn)
+        guarding.keep_time(bot, conn, wall_ms)
         if report.judged is not None:
             guarding.keep_baseline(conn, report.snapshot, books, report.judged)
         if books.bound != bot.memory.bound:

@@ -55,7 +55,7 @@ def restore(bot: Bot) -> None:
             f"{latch.title} holds since {utc_text(latch.set_at_ms)}: {latch.reason}",
             level=30,
             scope=latch.scope or "account",
-            clear_with=latch.rule.cleared_by,
+            clear_with=latch.cleared_by,
         )
     reason = halt.read(str(bot.db.path))
     if reason is not None:

@@ -158,9 +158,10 @@ def _say_change(bot: Bot, state: SystemState, account: AccountContext) -> None:
         latch = speaking(account.latches, state)
         assert latch is not None, "a state comes from a latch"
         sentence = f"{latch.effect(guard=bot.guard)}; set {utc_text(latch.set_at_ms)} by {latch.set_by}: {latch.reason}"
-        hint = latch.rule.cleared_by
+        hint = latch.cleared_by
     _log.emit(tag, sentence, clear_with=hint)
-    alert(bot, tag.value.lower(), "", sentence, {"state": state.value}, urgent=state is SystemState.HALTED)
+    context = {"state": state.value, "clear_with": hint}
+    alert(bot, tag.value.lower(), "", sentence, context, urgent=state is SystemState.HALTED)
 
 
 def summary(bot: Bot, report: CycleReport) -> None:

@@ -80,7 +80,7 @@ def _admit_entry(
             code=blocking.name.value,
             where=blocking.scope if blocking.rule.by_symbol and blocking.scope else "account",
             why=f"set by {blocking.set_by}: {blocking.reason}",
-            hint=blocking.rule.cleared_by,
+            hint=blocking.cleared_by,
         )
     _one_position(conn, draft)
 

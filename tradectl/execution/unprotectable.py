@@ -23,7 +23,7 @@ from tradectl.domain.system_state import Latch, LatchName
 from tradectl.domain.tags import Tag
 from tradectl.execution.protected import ProtectionRules
 from tradectl.execution.submit import Door, Submitted
-from tradectl.store import latches, outbox
+from tradectl.store import latches, outbox, safety
 from tradectl.store.database import Database
 
 _log = logs.get("execution.unprotectable")
@@ -114,13 +114,16 @@ async def close(door: Door, position: PositionFact, size: Decimal, instrument: I
 
 def halt(db: Database, position: PositionFact, sentence: str, *, wall_ms: int, now_ms: int) -> None:
     """A halt of our own, with its alert, in one transaction; one that is set already stays as it is."""
-    symbol = position.symbol
+    symbol, said = position.symbol, f"UNPROTECTABLE: {sentence}"
     with db.transaction() as conn:
-        fresh = latches.get(conn, LatchName.HALT, SCOPE) is None
+        standing = latches.get(conn, LatchName.HALT, SCOPE)
+        fresh = standing is None
+        latch = standing or Latch(LatchName.HALT, SCOPE, "bot", wall_ms, said)
         if fresh:
-            latches.set_latch(conn, Latch(LatchName.HALT, SCOPE, "bot", wall_ms, f"UNPROTECTABLE: {sentence}"))
+            latches.set_latch(conn, latch)
+            safety.note_halt(conn)
         said_ms = outbox.last_ms(conn, _TYPE, symbol)
         if fresh or said_ms is None or now_ms - said_ms >= _REPEAT_MS:
-            context = {"symbol": symbol, "qty": text(abs(position.qty))}
-            outbox.put(conn, at_ms=now_ms, type=_TYPE, symbol=symbol, urgent=True, text=sentence, context=context)
-    _log.emit(Tag.SAFETY_HALT, sentence, level=50 if fresh else 40, symbol=symbol)
+            context = {"symbol": symbol, "qty": text(abs(position.qty)), **latch.told}
+            outbox.put(conn, at_ms=now_ms, type=_TYPE, symbol=symbol, urgent=True, text=said, context=context)
+    _log.emit(Tag.SAFETY_HALT, said, latch.told, level=50 if fresh else 40, symbol=symbol)

@@ -23,7 +23,7 @@ class Status:
 
     path: Path
     identity: Identity | None
-    latch: Latch | None
+    latch: Latch | None  # the strictest of those that halt
     halt_file: str | None
     halt_text: str | None
     summary: Mapping[str, object] | None
@@ -35,6 +35,7 @@ class Status:
     store_trouble: str
     emergency_troubles: tuple[str, ...] = ()  # what is wrong with the emergency journal
     guard: bool = False  # a guard session: what stands here stops nobody else's entries
+    others: tuple[Latch, ...] = ()  # that halt as well
 
     @property
     def active(self) -> bool:
@@ -42,7 +43,15 @@ class Status:
 
     @property
     def clear_with(self) -> str:
-        return f"{LATCH_RULES[LatchName.KILL_SWITCH].cleared_by} --state {self.path}"
+        """The command for this store. A halt file without a latch is cleared as the kill switch is."""
+        return self.commands[0]
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """What clears each of those that halt, the strictest first."""
+        standing = [one.cleared_by for one in (self.latch, *self.others) if one is not None]
+        said = dict.fromkeys(standing or [LATCH_RULES[LatchName.KILL_SWITCH].cleared_by])
+        return tuple(one.replace("--reason TEXT", f"--reason TEXT --state {self.path}", 1) for one in said)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -83,7 +92,8 @@ async def read(ref: StoreRef) -> Status:
         )
     try:
         with db.read() as conn:
-            latch = speaking(latches.active(conn), SystemState.HALTED)
+            active = latches.active(conn)
+            latch = speaking(active, SystemState.HALTED)
             summary = last_summary(conn, latch.set_at_ms if latch is not None else 0)
             doubtful = intents.in_doubt(conn)
             guards = session.guards(conn)
@@ -106,6 +116,7 @@ async def read(ref: StoreRef) -> Status:
         store_trouble="",
         emergency_troubles=troubles,
         guard=guards,
+        others=tuple(one for one in active if one.rule.state is SystemState.HALTED and one != latch),
     )
 
 

@@ -206,7 +206,21 @@ def _still_holds(world: World, latch: Latch) -> str:
         ]
         if naked:
             reasons.append(f"not fully covered by stops when last seen: {', '.join(naked)}")
+    if latch.name is LatchName.HALT and (beyond := _beyond(world, latch.scope)):
+        reasons.append(beyond)
     return "; ".join(reasons)
+
+
+def _beyond(world: World, invariant: str) -> str:
+    """The halting bound of an invariant, where the last cycle still measured it broken; '' otherwise."""
+    row = next((row for row in world.limits if row.name == f"{invariant}_halt"), None)
+    if row is None or row.limit is None:
+        return ""
+    shown = percent if row.unit == "fraction" else text
+    if row.value is None:
+        return f"{invariant} could not be measured when last looked at (halts at {shown(row.limit)})"
+    reached = row.value >= row.limit if row.unit == "fraction" else row.value > row.limit
+    return f"{invariant} was {shown(row.value)} when last measured (halts at {shown(row.limit)})" if reached else ""
 
 
 def _reset_daily(state: RiskState) -> RiskState:

@@ -115,7 +115,7 @@ def _answer(
         since = f"{when(latch.set_at_ms)} ({ago(latch.set_at_ms, now_ms)})"
         return (
             f"{state.value} since {since} by {latch.set_by}: {latch.reason or 'no reason given'}"
-            f" — clear with: {latch.rule.cleared_by}"
+            f" — clear with: {latch.cleared_by}"
         )
     if life.status is not Life.RUNNING:
         does = "guards nothing now: it" if guard else "no latch forbids entries, but the bot"
@@ -141,9 +141,9 @@ def _latch_line(latch: Latch, *, guard: bool) -> LatchLine:
         by=latch.set_by,
         reason=latch.reason,
         effect=latch.effect(guard=guard),
-        cleared_by=latch.rule.cleared_by
+        cleared_by=latch.cleared_by
         if latch.name is not LatchName.UNKNOWN_ORDER
-        else f"{latch.rule.cleared_by} (by hand: tradectl state reset --scope latch:{latch.name.value}:{latch.scope})",
+        else f"{latch.cleared_by} (by hand: tradectl state reset --scope latch:{latch.name.value}:{latch.scope})",
     )
 
 

@@ -1,7 +1,7 @@
 """What trips the emergency stop, and how it cools down.
 
 DISABLED → ARMED → TRIPPED → COOLING_DOWN → ARMED. The cooldown is time that was seen to pass, added up in the store: a
-restart or a clock that jumps cannot shorten it, and where two clocks differ the smaller step counts.
+restart or a clock that jumps cannot shorten it, and where clocks differ the smallest step counts.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from tradectl.config.section_safety import Ess
 from tradectl.domain.emergency_stop import Emergency
 from tradectl.domain.money import ZERO, divide, percent
 from tradectl.domain.risk_state import RiskState
+from tradectl.domain.seen_time import passed_ms
 from tradectl.domain.snapshot import Snapshot
 
 
@@ -54,14 +55,9 @@ def _losses(rules: Ess, risk: RiskState, snapshot: Snapshot) -> list[Trip]:
     return found
 
 
-def cool(now: Emergency, venue_ms: int, wall_ms: int, *, stepped: bool) -> Emergency:
-    """Time that has passed since it was last looked at, as far as both clocks agree on it.
-
-    stepped: the market's clock moves by itself and the wall's says nothing of it.
-    """
-    venue_step = venue_ms - now.venue_ms
-    wall_step = venue_step if stepped else wall_ms - now.wall_ms
-    step = max(min(venue_step, wall_step), 0)
+def cool(now: Emergency, venue_ms: int, wall_ms: int, process_ms: int | None = None, *, stepped: bool) -> Emergency:
+    """Time that has passed since it was last looked at, as far as all clocks agree on it (domain/seen_time.py)."""
+    step = passed_ms(venue_ms - now.venue_ms, wall_ms - now.wall_ms, process_ms, stepped=stepped)
     return replace(now, cooled_ms=now.cooled_ms + step, venue_ms=venue_ms, wall_ms=wall_ms)
 
 

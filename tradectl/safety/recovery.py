@@ -15,9 +15,14 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """utilisation None: not measurable. recovered_ms: when it has recovered by itself before, on the wall clock."""
+    """Times are of what was seen to pass (domain/seen_time.py), so that no clock that is set shortens a wait.
+
+    stood_ms: how long the newest halt has stood. recovered_ms: when it has recovered by itself before.
+    utilisation None: not measurable.
+    """
 
     now_ms: int
+    stood_ms: int
     latches: Sequence[Latch]
     halt_file: bool
     utilisation: Decimal | None
@@ -25,11 +30,7 @@ class Facts:
     reconciled: bool
     covered: bool
     in_doubt: bool
-
-
-def code_of(latch: Latch) -> str:
-    """The word a halt's reason begins with, as MARGIN_CRITICAL."""
-    return latch.reason.partition(":")[0]
+    breached: bool = False  # an invariant would halt now
 
 
 def refusals(facts: Facts, rules: AutoRecovery) -> tuple[str, ...]:
@@ -40,16 +41,17 @@ def refusals(facts: Facts, rules: AutoRecovery) -> tuple[str, ...]:
     if others or facts.halt_file:
         named = [latch.title for latch in others] + ["a halt file"] * facts.halt_file
         why.append(f"{', '.join(named)} is set as well")
-    strange = sorted({code_of(latch) for latch in halts if code_of(latch) not in rules.reasons})
+    strange = sorted({latch.code for latch in halts if latch.code not in rules.reasons})
     if strange or not halts:
         why.append(f"{', '.join(strange) or 'no halt of its own'} waits for a person")
-    since_ms = max((latch.set_at_ms for latch in halts), default=facts.now_ms)
-    stood_s = (facts.now_ms - since_ms) // 1000
+    stood_s = facts.stood_ms // 1000
     if stood_s < rules.after_seconds:
-        why.append(f"it has stood for {max(stood_s, 0)} s of {rules.after_seconds}")
+        why.append(f"it has stood for {stood_s} s of {rules.after_seconds}")
     if facts.utilisation is None or facts.utilisation >= rules.below_margin_utilization_pct:
         shown = percent(facts.utilisation) if facts.utilisation is not None else "not measurable"
         why.append(f"margin utilisation is {shown}, not below {percent(rules.below_margin_utilization_pct)}")
+    if facts.breached:
+        why.append("what halts it still holds")
     lately = [at_ms for at_ms in facts.recovered_ms if at_ms > facts.now_ms - DAY_MS]
     if len(lately) >= rules.max_per_day:
         why.append(f"it has recovered {len(lately)} times in 24 hours (limit {rules.max_per_day})")

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from tradectl.domain.emergency_stop import Emergency, EssState
 from tradectl.domain.money import ZERO, dec, text
+from tradectl.domain.seen_time import SeenTime
 from tradectl.store import journal
 
 
@@ -71,13 +72,34 @@ def say_ess(conn: sqlite3.Connection, before: EssState, now: Emergency, at_ms: i
 
 
 def recoveries(conn: sqlite3.Connection, since_ms: int) -> tuple[int, ...]:
-    """When a halt cleared itself, wall clock."""
-    rows = conn.execute("SELECT at_ms FROM recoveries WHERE at_ms > ? ORDER BY number", (since_ms,)).fetchall()
+    """When a halt cleared itself, in time seen to pass."""
+    rows = conn.execute("SELECT seen_ms FROM recoveries WHERE seen_ms > ? ORDER BY number", (since_ms,)).fetchall()
     return tuple(row[0] for row in rows)
 
 
-def add_recovery(conn: sqlite3.Connection, at_ms: int, halts: str) -> None:
-    conn.execute("INSERT INTO recoveries (at_ms, halts) VALUES (?, ?)", (at_ms, halts))
+def add_recovery(conn: sqlite3.Connection, at_ms: int, seen_ms: int, halts: str) -> None:
+    """at_ms: wall clock."""
+    conn.execute("INSERT INTO recoveries (at_ms, seen_ms, halts) VALUES (?, ?, ?)", (at_ms, seen_ms, halts))
+
+
+def seen_time(conn: sqlite3.Connection) -> SeenTime:
+    return SeenTime(
+        *conn.execute("SELECT total_ms, venue_ms, wall_ms, halted_ms FROM seen_time WHERE id = 1").fetchone()
+    )
+
+
+def save_seen_time(conn: sqlite3.Connection, now: SeenTime) -> None:
+    """As a completed cycle leaves it: a halt that is newer than the last one counts from here."""
+    halted_ms = now.total_ms if now.halted_ms is None else now.halted_ms
+    conn.execute(
+        "UPDATE seen_time SET total_ms = ?, venue_ms = ?, wall_ms = ?, halted_ms = ? WHERE id = 1",
+        (now.total_ms, now.venue_ms, now.wall_ms, halted_ms),
+    )
+
+
+def note_halt(conn: sqlite3.Connection) -> None:
+    """A halt of the bot's own is set: how long it has stood is counted anew."""
+    conn.execute("UPDATE seen_time SET halted_ms = NULL WHERE id = 1")
 
 
 def baseline(conn: sqlite3.Connection) -> Baseline | None:

@@ -23,9 +23,20 @@ STATEMENTS: tuple[str, ...] = (
     CREATE TABLE recoveries (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         at_ms INTEGER NOT NULL,
+        seen_ms INTEGER NOT NULL,
         halts TEXT NOT NULL
     ) STRICT
     """,
+    """
+    CREATE TABLE seen_time (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        total_ms INTEGER NOT NULL CHECK (total_ms >= 0),
+        venue_ms INTEGER NOT NULL,
+        wall_ms INTEGER NOT NULL,
+        halted_ms INTEGER
+    ) STRICT
+    """,
+    "INSERT INTO seen_time VALUES (1, 0, 0, 0, NULL)",
     """
     CREATE TABLE policies (
         version INTEGER PRIMARY KEY AUTOINCREMENT,

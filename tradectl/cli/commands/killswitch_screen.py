@@ -202,6 +202,9 @@ def status(screen: Screen, shown: Status) -> None:
             ("by", shown.latch.set_by),
             ("why", shown.latch.reason),
         ]
+        facts += [
+            (one.title, f"too, since {when(one.set_at_ms)} by {one.set_by}: {one.reason}") for one in shown.others
+        ]
     elif shown.active:
         facts.append(("latch", f"unknown: {shown.store_trouble}" if shown.store_trouble else "not set"))
     facts.append(("halt file", shown.halt_file or "none"))
@@ -233,7 +236,7 @@ def status(screen: Screen, shown: Status) -> None:
             for command in ways_out(one.symbol, str(shown.path)):
                 screen.command(command)
     if shown.active:
-        _rows(screen, "Clear with", (shown.clear_with,))
+        _rows(screen, "Clear with", shown.commands)
 
 
 def _summary(screen: Screen, body: Mapping[str, object], at_ms: int) -> None:
@@ -253,6 +256,7 @@ def status_body(shown: Status) -> dict[str, object]:
         "path": shown.path,
         "identity": shown.identity,
         "latch": shown.latch,
+        "others": shown.others,
         "halt_file": shown.halt_file,
         "halt_text": shown.halt_text,
         "summary": shown.summary,

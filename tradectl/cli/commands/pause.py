@@ -81,7 +81,7 @@ def resume(
         if done.halt_text is not None:
             screen.text("still HALTED by a halt file; see tradectl killswitch status", "bad")
         for latch in done.still:
-            screen.text(f"still set: {latch.name.value} {latch.scope} - cleared by {latch.rule.cleared_by}", "warn")
+            screen.text(f"still set: {latch.name.value} {latch.scope} - cleared by {latch.cleared_by}", "warn")
         screen.text(f"state: {done.state.value}")
 
     render.answer(inv, "resume", {"path": path, **_body(done)}, draw)

@@ -66,7 +66,7 @@ def _draw(screen: Screen, report: SessionReport) -> None:
     screen.blank()
     _positions(screen, report)
     for latch in report.latches:
-        screen.text(f"{latch.name.value} holds: {latch.reason} (clear with: {latch.rule.cleared_by})", "bad")
+        screen.text(f"{latch.name.value} holds: {latch.reason} (clear with: {latch.cleared_by})", "bad")
     if report.in_doubt:
         screen.text(f"{report.in_doubt} orders are in doubt; the next start asks the venue about them", "bad")
     _next(screen, report)

@@ -56,7 +56,7 @@ def _latched(latch: Latch, symbol: str) -> Verdict:
     return Verdict(
         "latches",
         False,
-        f"{latch.title} set by {latch.set_by}: {latch.reason}; cleared by: {latch.rule.cleared_by}",
+        f"{latch.title} set by {latch.set_by}: {latch.reason}; cleared by: {latch.cleared_by}",
         tag=_TAGS[latch.name],
         context=(("symbol", symbol), ("latch", latch.name.value), ("set_at_ms", str(latch.set_at_ms))),
     )

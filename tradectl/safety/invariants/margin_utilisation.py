@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tradectl.domain.inequality import Inequality, Operator, quantity
+from tradectl.domain.system_state import MARGIN_CRITICAL
 from tradectl.safety.breach import Bound, Level
 
 ID = "margin_utilisation"
-MARGIN_CRITICAL = "MARGIN_CRITICAL"
 UTILISATION = quantity("initial_margin") / quantity("equity")
 
 BOUNDS = (
