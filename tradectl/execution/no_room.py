@@ -6,7 +6,7 @@ largest market order is now. What fails leaves everything as it stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -20,6 +20,28 @@ from tradectl.execution.submit import Door
 _log = logs.get("execution.no_room")
 
 
+class InPlace(NamedTuple):
+    """What one standing stop becomes. qty None: its quantity stays. covers: as much of what is wanted."""
+
+    order: OrderFact
+    qty: Decimal | None
+    covers: Decimal
+
+
+def in_place(orders: Sequence[OrderFact], wanted: Decimal, most: Decimal) -> Iterator[InPlace]:
+    """How standing stops take over `wanted`, one by one: none becomes smaller before the others have what it gave up.
+
+    most: the venue's largest market order.
+    """
+    for place, order in enumerate(orders):
+        if wanted <= 0:
+            return  # the rest is surplus then
+        later = sum((other.qty for other in orders[place + 1 :]), ZERO)
+        taken = wanted if order.close_position else min(wanted, max(order.qty, min(most, wanted - later)))
+        yield InPlace(order, None if order.close_position or taken == order.qty else taken, taken)
+        wanted -= taken
+
+
 async def move(door: Door, drafts: Sequence[IntentDraft], orders: Sequence[OrderFact], most: Decimal) -> Decimal | None:
     """Orders that were to make way are moved to the level of these drafts, one by one, until they cover as much.
 
@@ -28,17 +50,12 @@ async def move(door: Door, drafts: Sequence[IntentDraft], orders: Sequence[Order
     level, moved = drafts[0].trigger_price, None
     assert level is not None, "the drafts are stops"
     left = sum((draft.qty for draft in drafts if draft.qty is not None), ZERO)
-    for place, order in enumerate(orders):
-        if left <= 0:
-            break  # it is surplus now, and cancelled by the next pass
-        later = sum((other.qty for other in orders[place + 1 :]), ZERO)
-        taken = min(left, max(order.qty, min(most, left - later)))
-        qty = None if order.close_position or taken == order.qty else taken
+    for order, qty, _ in in_place(orders, left, most):  # what is surplus then is cancelled by the next pass
         why = f"moved in place, the venue takes no more stops: {drafts[0].reason}"
         change = amend_draft(order.order_id, order.symbol, order.side, level, qty, why)
         if not (await door.submit(change)).confirmed:
             break
-        left, moved = ZERO if order.close_position else left - taken, level
+        moved = level
         _log.emit(Tag.SAFETY_STOP_PLACED, why, symbol=order.symbol, order=order.order_id)
     return moved
 

@@ -18,6 +18,7 @@ from tradectl.domain.order import Confirmed, OrderFact
 from tradectl.domain.position import PositionFact, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.errors import Busy, ExitCode, Refused, StoreBusy, StoreRefused, UsageError, VenueUnreachable
+from tradectl.execution.no_room import in_place
 from tradectl.execution.stop_level import Arrangement, already_passed, placeable
 from tradectl.execution.submit import TOO_MANY_STOPS
 from tradectl.execution.sweep import Hands, Swept, cancelled
@@ -352,27 +353,25 @@ class _Step:
             )
             done = await place_stops(self._hands, self._books, drafts, newest)
             if done.code == TOO_MANY_STOPS:
-                return await self._amend(done, todo.cancel)
+                return await self._amend(done, todo.cancel, instrument.max_market_qty)
             if not done.raced:
                 break
             await self._desk.clock.sleep(PAUSE_S)
         return done
 
-    async def _amend(self, done: PlacedStops, orders: tuple[OrderFact, ...]) -> PlacedStops:
+    async def _amend(self, done: PlacedStops, orders: tuple[OrderFact, ...], most: Decimal) -> PlacedStops:
         """The venue has no room for a stop beside the old ones: they are moved in place."""
         said, rest = [*done.said], list(done.rest)
-        for order in orders:
-            if not rest:
-                break
-            draft = rest[0]
-            assert draft.trigger_price is not None
-            qty = None if order.close_position else draft.qty
-            change = amend_draft(order.order_id, order.symbol, order.side, draft.trigger_price, qty, self._why)
+        covered = ZERO
+        for order, qty, covers in in_place(orders, sum((one.qty or ZERO for one in rest), ZERO), most):
+            change = amend_draft(order.order_id, order.symbol, order.side, self._planned.price, qty, self._why)
             sent = await self._hands.amend(change)
-            said.append(f"{order.order_id} moved in place to {text(draft.trigger_price)}: {sent.sentence}")
+            said.append(f"{order.order_id} moved in place to {text(self._planned.price)}: {sent.sentence}")
             if not isinstance(sent.outcome, Confirmed):
                 break
-            rest.pop(0)
+            covered += covers
+        while rest and covered >= (rest[0].qty or ZERO):
+            covered -= rest.pop(0).qty or ZERO
         return PlacedStops(tuple(said), tuple(rest), done.last, done.recorded_in)
 
     async def cancel_others(self) -> tuple[Swept, ...]:
