@@ -452,7 +452,7 @@ def every_halt_recovers_by_itself() -> Iterator[None]:
     refusals = recovery.refusals
 
     def generous(facts: Any, rules: Any) -> Any:
-        return refusals(facts, rules.model_copy(update={"reasons": (*map(recovery.code_of, facts.latches),)}))
+        return refusals(facts, rules.model_copy(update={"reasons": tuple(latch.code for latch in facts.latches)}))
 
     with patch.object(recovery, "refusals", generous):
         yield

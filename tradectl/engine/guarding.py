@@ -31,7 +31,7 @@ from tradectl.safety.emergency_stop import Trip, cool, evaluate, execution_error
 from tradectl.safety.invariants import equity_jump, protection, single_position
 from tradectl.safety.recovery import DAY_MS, Facts
 from tradectl.safety.view import SafetyView
-from tradectl.store import halt, latches, outbox, safety, seen_orders
+from tradectl.store import halt, intents, latches, outbox, safety, seen_orders
 from tradectl.store.connection import Connection
 from tradectl.store.safety import Baseline
 
@@ -59,7 +59,7 @@ def judge(bot: Bot, snapshot: Snapshot, books: state.Books, *, cycle: int | None
     if any(latch.name is LatchName.HALT for latch in books.latches) and not steps.any:
         facts = _facts(bot, snapshot, books, found, seen, recovered_ms)
         if not (why := recovery.refusals(facts, bot.config.safety.auto_recovery)):
-            steps.recover(seen)
+            steps.recover(facts, seen)
         else:
             _say_waiting(bot, why)
     if steps.any:
@@ -235,7 +235,7 @@ class _Steps:
         self._set: list[tuple[Latch, Tag, str, bool]] = []
         self._clear: list[tuple[Latch, Tag, str]] = []
         self._trip: tuple[Emergency, Trip] | None = None
-        self._recovered: tuple[str, SeenTime] | None = None
+        self._recovered: tuple[Facts, SeenTime] | None = None
 
     @property
     def any(self) -> bool:
@@ -272,12 +272,19 @@ class _Steps:
         reason = f"{trip.evaluator}: {trip.evidence}"
         self._add(LatchName.ESS_TRIPPED, "", reason, Tag.SAFETY_ESS_TRIPPED, urgent=True)
 
-    def recover(self, seen: SeenTime) -> None:
+    def recover(self, facts: Facts, seen: SeenTime) -> None:
         """Every halt that stands is one that may clear itself."""
-        halts = [latch for (name, _), latch in self._active.items() if name is LatchName.HALT]
-        self._recovered = ("; ".join(latch.reason for latch in halts), seen)
-        for latch in halts:
+        self._recovered = (facts, seen)
+        for latch in self._halts():
             self._clear.append((latch, Tag.SAFETY_AUTO_RECOVERY, f"auto-recovery: {latch.title} cleared"))
+
+    def _halts(self) -> list[Latch]:
+        return [latch for (name, _), latch in self._active.items() if name is LatchName.HALT]
+
+    def _may_still_recover(self, conn: Connection, facts: Facts) -> bool:
+        """Asked where it is committed: an operator may have sent an order or set a latch since the books were read."""
+        now = replace(facts, latches=latches.active(conn), in_doubt=bool(intents.in_doubt(conn)))
+        return not recovery.refusals(now, self._bot.config.safety.auto_recovery)
 
     def _add(self, name: LatchName, scope: str, reason: str, tag: Tag, *, urgent: bool = False) -> None:
         if (name, scope) not in self._active:
@@ -286,6 +293,9 @@ class _Steps:
     def commit(self) -> None:
         bot, wall_ms, venue_ms = self._bot, self._bot.clock.wall_ms(), self._bot.clock.now_ms()
         with bot.db.transaction() as conn:
+            if self._recovered is not None and not self._may_still_recover(conn, self._recovered[0]):
+                self._recovered = None
+                self._clear.clear()  # nothing else is cleared or set together with a recovery
             for latch, tag, sentence, urgent in self._set:
                 latches.set_latch(conn, latch)
                 _alert(conn, bot, tag, sentence, latch.told, urgent=urgent)
@@ -296,8 +306,8 @@ class _Steps:
             if any(latch.name is LatchName.HALT for latch, *_ in self._set):
                 safety.note_halt(conn)
             if self._recovered is not None:
-                reasons, seen = self._recovered
-                safety.add_recovery(conn, wall_ms, seen.total_ms, reasons)
+                reasons = "; ".join(latch.reason for latch in self._halts())
+                safety.add_recovery(conn, wall_ms, self._recovered[1].total_ms, reasons)
             if self._trip is not None:
                 before, trip = self._trip
                 now = replace(

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from tradectl.domain.order import OrderSide, OrderType
+from tradectl.domain.system_state import LatchName
 from tradectl.errors import ExitCode, TradectlError
 from tradectl.scenarios.chaos.draw import PEOPLE, Happening
 from tradectl.scenarios.chaos.fates import RandomFates, Weather
@@ -23,6 +24,8 @@ from tradectl.scenarios.world import Bot, World
 from tradectl.sim import views
 from tradectl.sim.ops import SetSymbolStatus, Transfer
 from tradectl.sim.state import TRADING
+from tradectl.store import latches
+from tradectl.store.database import Database
 
 _AT_A_POSITION = ("close", "close_part", "tighten", "loosen", "cancel_order", "adopt")
 
@@ -98,10 +101,28 @@ class Acts:
         elif one.kind == "ambush":
             self.weather.entries_first = one.args.get("entries_first", 0)
             self.weather.ambush = lambda call: self._spring(one, call.symbol)
+        elif one.kind == "once_halted":
+            await self._once_halted(one)
         elif one.kind == "disk":
             self._set_disk(one.args["disk"])
             await asyncio.sleep(one.args["for_ms"] / 1000)
             self._set_disk("")
+
+    async def _once_halted(self, one: Happening) -> None:
+        """An operator's close dies with its order under way, and a person closes what is left."""
+        while not self._halted():
+            await asyncio.sleep(1)
+            if self.weather.over:
+                return
+        await asyncio.sleep(one.args["wait_ms"] / 1000)
+        await self._operator(replace(one, kind="close_part", who="operator"))
+        self._person(replace(self._aimed(replace(one, kind="close")), kind="close_all", who="person"))
+
+    def _halted(self) -> bool:
+        if not self.world.store.exists():
+            return False
+        with Database.open(self.world.store, expect=None, readonly=True) as db, db.read() as conn:
+            return any(latch.name is LatchName.HALT for latch in latches.active(conn))
 
     def _spring(self, one: Happening, symbol: str) -> Fate:
         """An entry is being sent just now: it is held up, and something happens meanwhile."""
@@ -198,7 +219,9 @@ class Acts:
         self._count += 1
         one = self._aimed(one)
         fates = self._fates(f"operator{self._count}")
-        machine = self.world.machine(Steps(fatal=one.args.get("dies_at", 0)), fates)
+        machine = self.world.machine(
+            Steps(fatal=one.args.get("dies_at", 0), fatal_at=one.args.get("dies_as_it", "")), fates
+        )
         machine.disk = self.disk
         command = getattr(self.operators, one.kind, None) or getattr(self, f"_{one.kind}")
         await self._as_process(machine, one.kind, one.args["symbol"], command(one, machine))

@@ -78,7 +78,9 @@ def draw(seed: int) -> Drawn:
         chance=dice.choice([0.0, 0.01, 0.02, 0.05, 0.12]),
         lies=dice.choice([0.0, 0.3, 0.6]),
         happenings=tuple(
-            sorted([*_happenings(dice, symbols), *_halting(nerves, symbols)], key=lambda one: (one.at_ms, one.kind))
+            sorted(
+                [*_happenings(dice, symbols), *_halting(nerves, config, symbols)], key=lambda one: (one.at_ms, one.kind)
+            )
         ),
         venue=_venue(random.Random(f"{seed}:venue"), symbols),
     )
@@ -171,7 +173,7 @@ def _nervous(dice: random.Random, config: Config) -> Config:
     return Config.model_validate(tree)
 
 
-def _halting(dice: random.Random, symbols: list[str]) -> list[Happening]:
+def _halting(dice: random.Random, config: Config, symbols: list[str]) -> list[Happening]:
     """An emergency stop that somebody trips and re-arms, too early as well, with a clock that is set meanwhile; halts
     that somebody clears; a policy that changes."""
     found: list[Happening] = []
@@ -194,10 +196,11 @@ def _halting(dice: random.Random, symbols: list[str]) -> list[Happening]:
         add(dice.randint(60_000, last_ms), dice.choice(["ess_reset", "clear", "clear"]))
     if dice.random() < 0.2:
         add(dice.randint(20_000, last_ms), "policy")
-    for _ in range(dice.choice([0, 0, 2, 4])):  # margin is freed while an order of a process that died is in doubt
-        at = dice.randint(60_000, last_ms)
-        add(at, "close_part", dies_at=dice.randint(12, 26))
-        add(at + dice.randint(500, 4_000), "close_all", "person", share=1.0, usd=300)
+    if config.safety.max_margin_utilization_pct < Decimal("0.5") and dice.random() < 0.7:
+        # Once it halts, its margin is freed while an order of a process that died is in doubt.
+        wait_ms = config.safety.auto_recovery.after_seconds * 1000 + dice.randint(-4_000, 4_000)
+        dies = dice.choice(["send place", "receive place"])
+        add(1_000, "once_halted", "machine", wait_ms=max(wait_ms, 0), dies_as_it=dies, share=1.0, usd=300)
     return found
 
 

@@ -38,9 +38,10 @@ def judged(conn: Connection, most_recoveries: int) -> Iterator[Finding]:
                 last_seq = row.seq
                 yield from _recovered(row.subject, reason, active, doubtful)
         elif row.kind == "outcome":
-            state = IntentState(str(row.body["to"]))
-            (doubtful.add if state is IntentState.UNKNOWN else doubtful.discard)(row.subject)
+            if not IntentState(str(row.body["to"])).in_doubt:
+                doubtful.discard(row.subject)
         elif row.kind == "intent":
+            doubtful.add(row.subject)
             parsed = ClientId.parse(row.subject)
             if parsed is not None and parsed.purpose is Purpose.ENTRY:
                 for name, scope in active:
