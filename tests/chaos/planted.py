@@ -400,7 +400,7 @@ def stops_go_back_to_the_stored_level() -> Iterator[None]:
         yield
 
 
-@plants("a latch holds", seed=0)
+@plants("a latch holds", seed=2)
 def a_latch_is_lost_at_restart() -> Iterator[None]:
     restore = recover.restore
 
@@ -413,16 +413,16 @@ def a_latch_is_lost_at_restart() -> Iterator[None]:
         yield
 
 
-@plants("a cooldown takes its time", seed=0)
+@plants("a cooldown takes its time", seed=10)
 def a_cooldown_is_what_this_machines_clock_says() -> Iterator[None]:
-    def by_the_wall(now: Any, venue_ms: int, wall_ms: int, *, stepped: bool) -> Any:
+    def by_the_wall(now: Any, venue_ms: int, wall_ms: int, process_ms: Any, *, stepped: bool) -> Any:
         return replace(now, cooled_ms=max(wall_ms - now.since_ms, 0), venue_ms=venue_ms, wall_ms=wall_ms)
 
     with patch.object(guarding, "cool", by_the_wall):
         yield
 
 
-@plants("no position stays naked", "every position is covered", seed=0)
+@plants("no position stays naked", "every position is covered", seed=54)
 def a_halt_blocks_protection() -> Iterator[None]:
     cover = protecting.protect_all
 
@@ -435,7 +435,7 @@ def a_halt_blocks_protection() -> Iterator[None]:
         yield
 
 
-@plants("a halt waits for a person", seed=0)
+@plants("a halt waits for a person", seed=3)
 def a_halt_recovers_with_an_order_in_doubt() -> Iterator[None]:
     refusals = recovery.refusals
 
@@ -447,7 +447,7 @@ def a_halt_recovers_with_an_order_in_doubt() -> Iterator[None]:
         yield
 
 
-@plants("a halt waits for a person", seed=0)
+@plants("a halt waits for a person", seed=55)
 def every_halt_recovers_by_itself() -> Iterator[None]:
     refusals = recovery.refusals
 

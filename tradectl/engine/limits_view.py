@@ -28,7 +28,7 @@ _DAY = "the next UTC day, or tradectl state reset --scope daily"
 _PEAK = "recovery above it, or tradectl state reset --scope peak"
 _STREAK = "its cooldown, or tradectl state reset --scope streak"
 _SESSION = "a new session, or tradectl state reset --scope session"
-_HALT = "reaching it halts: tradectl killswitch clear --approver NAME --reason TEXT"
+_HALT = "tradectl killswitch clear --approver NAME --reason TEXT, where it has halted"
 _MARGIN = "closing or reducing positions"
 
 
