@@ -62,6 +62,9 @@ PLAIN: dict[str, object] = {
     "perps.max_requests_per_minute": 60000,
     "risk_management.crisis_mode.volatility_multiplier": D(1000),
     "risk.signal_cooldown_hours": D(0),
+    "safety.max_equity_drawdown_pct": D(1),
+    "safety.degraded_equity_drawdown_pct": D(1),
+    "ess.enabled": False,
     "sim.funding_rate": D(0),
 }
 
@@ -255,7 +258,7 @@ def embedded_of(assembled: Assembled) -> Embedded:
 def _door(bot: Bot, clock: Clock) -> Door:
     return Door(
         bot.db, bot.venue, clock, epoch=bot.epoch, actor="bot", recv_window_ms=bot.config.venue.recv_window_ms,
-        spacing_ms=bot.config.execution.symbol_spacing_ms, turn=bot.pace.turn,
+        spacing_ms=bot.config.execution.symbol_spacing_ms, turn=bot.pace.turn, limited=bot.door.limited,
     )  # fmt: skip
 
 
@@ -283,6 +286,8 @@ def rig(
     warm: int = 40,
     ready: bool = True,
     start_ms: int = START_MS,
+    mode: str = "paper",
+    guard: bool = False,
 ) -> Iterator[Rig]:
     """A bot on `rows` (of one symbol, or by symbol; None: generated prices) after `warm` flat candles.
 
@@ -296,7 +301,7 @@ def rig(
     )
     wall = Wall()
     plan = Plan()
-    options = RunOptions(replay=files, store_path=folder / "bot.db", durable=False)
+    options = RunOptions(mode=mode, guard=guard, replay=files, store_path=folder / "bot.db", durable=False)
     with ExitStack() as stack, asyncio.Runner() as runner:
         assembled = assemble(config, options, wall_ms=wall, stack=stack)
         made = Rig(config, assembled, _behind(plan, assembled, assembled.bot.config), plan, wall, runner)

@@ -41,7 +41,7 @@ def held(desk: Rig) -> bool:
 
 
 def halted(desk: Rig) -> Latch | None:
-    return desk.read(latches.get, LatchName.KILL_SWITCH)
+    return desk.read(latches.get, LatchName.HALT, "protection")
 
 
 def alerts(desk: Rig, kind: str) -> list[str]:
@@ -126,7 +126,7 @@ def test_a_level_that_was_passed_waits_for_no_grace(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("why", ["refused", "passed"])
-def test_where_it_is_to_halt_nothing_is_closed_and_the_kill_switch_is_set_once(tmp_path: Path, why: str) -> None:
+def test_where_it_is_to_halt_nothing_is_closed_and_the_halt_is_set_once(tmp_path: Path, why: str) -> None:
     rows = ROWS if why == "refused" else [UP, FALLS, *[("99.5", "99.6", "99.4", "99.5")] * 6]
     with rig(tmp_path, rows, {**NOW, "safety.protection.on_unprotectable": "halt"}) as desk:
         naked(desk)
@@ -137,8 +137,8 @@ def test_where_it_is_to_halt_nothing_is_closed_and_the_kill_switch_is_set_once(t
         assert held(desk) and not exits(desk) and latch is not None and latch.set_by == "bot"
         said = "keeps refusing its stop" if why == "refused" else "already passed"
         assert SOL in latch.reason and said in latch.reason
-        assert any(latch.reason == text for text in alerts(desk, "safety_kill_switch"))
-        asked = "SELECT count(*) FROM journal WHERE subject = 'latch:kill_switch'"
+        assert any(latch.reason == text for text in alerts(desk, "safety_halt"))
+        asked = "SELECT count(*) FROM journal WHERE subject = 'latch:halt'"
         assert desk.read(lambda conn: conn.execute(asked).fetchone()) == (1,)
         if why == "refused":
             desk.plan.always = None

@@ -73,7 +73,7 @@ def _world(
 
 WORLDS = {
     "a quiet network": _world(7),  # stops moved to break-even and along, a stop-out, an early exit
-    "answers that are lost": _world(101, chance=0.09),  # orders in doubt; a position that ends with its last target
+    "answers that are lost": _world(139, chance=0.09),  # orders in doubt; a position that ends with its last target
     "a venue that attaches no stops": _world(47, chance=0.09, venue={"attaches_brackets": False}),
     "a kill switch": _world(  # while a slice of an entry is on its way and its answer lost; cleared; closed by hand
         2,

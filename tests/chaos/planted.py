@@ -17,16 +17,19 @@ from tradectl.domain.intent import IntentState, Purpose, cancel_draft
 from tradectl.domain.order import Unknown
 from tradectl.domain.position import Coverage, covers, protective_stops
 from tradectl.domain.signal import Verdict
-from tradectl.engine import recover, state
+from tradectl.domain.system_state import LatchName, SystemState, system_state
+from tradectl.engine import daemon, guarding, protecting, recover, state
 from tradectl.execution import admission, booking, exits, observe, protect, resolve, stop_level, submit
 from tradectl.execution.drain import Drained
 from tradectl.execution.ingest import Ingested
+from tradectl.execution.protected import Protected
 from tradectl.execution.stop_level import Arrangement
 from tradectl.operations import killswitch_activate, stops_place
 from tradectl.operations.stop_hands import PlacedStops
 from tradectl.risk import pipeline, sizing
+from tradectl.safety import recovery
 from tradectl.sim.venue import SimVenue
-from tradectl.store import intents, lease, ledger, outbox, positions
+from tradectl.store import intents, latches, lease, ledger, outbox, positions
 
 Fault = Callable[[], AbstractContextManager[None]]
 
@@ -394,4 +397,62 @@ def stops_go_back_to_the_stored_level() -> Iterator[None]:
         return None
 
     with patch.object(protect, "arrange", exact), patch.object(Coverage, "loosest_price", property(at_the_stored)):
+        yield
+
+
+@plants("a latch holds", seed=2)
+def a_latch_is_lost_at_restart() -> Iterator[None]:
+    restore = recover.restore
+
+    def forgetful(bot: Any) -> Any:
+        with bot.db.transaction() as conn:
+            conn.execute("DELETE FROM latches WHERE name IN ('halt', 'ess_tripped', 'ess_cooling', 'kill_switch')")
+        return restore(bot)
+
+    with patch.object(recover, "restore", forgetful), patch.object(daemon, "restore", forgetful):
+        yield
+
+
+@plants("a cooldown takes its time", seed=10)
+def a_cooldown_is_what_this_machines_clock_says() -> Iterator[None]:
+    def by_the_wall(now: Any, venue_ms: int, wall_ms: int, process_ms: Any, *, stepped: bool) -> Any:
+        return replace(now, cooled_ms=max(wall_ms - now.since_ms, 0), venue_ms=venue_ms, wall_ms=wall_ms)
+
+    with patch.object(guarding, "cool", by_the_wall):
+        yield
+
+
+@plants("no position stays naked", "every position is covered", seed=54)
+def a_halt_blocks_protection() -> Iterator[None]:
+    cover = protecting.protect_all
+
+    async def unless_halted(bot: Any, snapshot: Any, trades: Any, **more: Any) -> Any:
+        with bot.db.read() as conn:
+            halted = system_state(latches.active(conn)) is SystemState.HALTED
+        return Protected({}, {}, {}) if halted else await cover(bot, snapshot, trades, **more)
+
+    with patch.object(protecting, "protect_all", unless_halted):
+        yield
+
+
+@plants("a halt waits for a person", seed=3)
+def a_halt_recovers_with_an_order_in_doubt() -> Iterator[None]:
+    refusals = recovery.refusals
+
+    def trusting(facts: Any, rules: Any) -> Any:
+        halts = tuple(latch for latch in facts.latches if latch.name is not LatchName.UNKNOWN_ORDER)
+        return refusals(replace(facts, in_doubt=False, latches=halts), rules)
+
+    with patch.object(recovery, "refusals", trusting):
+        yield
+
+
+@plants("a halt waits for a person", seed=55)
+def every_halt_recovers_by_itself() -> Iterator[None]:
+    refusals = recovery.refusals
+
+    def generous(facts: Any, rules: Any) -> Any:
+        return refusals(facts, rules.model_copy(update={"reasons": tuple(latch.code for latch in facts.latches)}))
+
+    with patch.object(recovery, "refusals", generous):
         yield

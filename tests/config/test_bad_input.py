@@ -35,6 +35,11 @@ CASES = {
     "perps: {leverage: 5%}": (":1:19", "percentage"),
     "perps: {leverage: [5]}": (":1:19", "list"),
     "perps: {leverage: ~}": (":1:19", "no value", "remove the line"),
+    "risk: {max_leverage_by_tier: {D: 3}}": (":1:31", "cannot be a key", "A, B or C"),
+    "risk: {max_leverage_by_tier: {A: 3, C: 4}}": (":1:37", "C = 4 against A = 3", "make C the smaller one"),
+    "risk: {max_leverage_by_tier: {B: 126}}": (":1:34", "at most 125"),
+    "risk: {size_by_tier: {C: 0.6}}": (":1:23", "unknown key risk.size_by_tier.C", "risk.size_by_tier.c"),
+    "risk: {size_by_tier: {c: 0.6}}": (":1:23", "against risk.size_by_tier.b = 0.5", "make risk.size_by_tier.c"),
     "perps: {fastPeriod: 9.5}": (":1:21", "whole number"),
     "perps: {stopLossPct: '0,01'}": (":1:22", "write 0.01"),
     "risk: {max_position_usd: '1,000'}": (":1:26", "write 1000"),
@@ -186,13 +191,13 @@ def test_a_secret_in_a_file_is_a_fault_that_does_not_print_it(tmp_path: Path, te
 
 def test_a_mode_or_knob_that_is_not_built_is_refused_with_its_place(tmp_path: Path) -> None:
     path = tmp_path / "bot.yaml"
-    path.write_text("ess: {max_execution_errors: 7, cooldown_minutes: 15}\nvenue: {name: bybit}\nsim: {source: live}\n")
+    path.write_text("market: {shrink_floor: 0.4, refresh_hours: 4}\nvenue: {name: bybit}\nsim: {source: live}\n")
     found = [str(fault) for fault in refuse_unavailable(load([path]), "live")]
-    assert [fault.split(" ")[0] for fault in found] == ["mode", f"{path}:2:9:", f"{path}:1:7:", f"{path}:3:7:"]
+    assert [fault.split(" ")[0] for fault in found] == ["mode", f"{path}:2:9:", f"{path}:1:10:", f"{path}:3:7:"]
     assert all("not available yet" in fault for fault in found)
     assert refuse_unavailable(load(), "paper") == ()
 
 
-def test_no_mode_but_paper_is_built() -> None:
+def test_no_mode_but_paper_and_its_limited_one_is_built() -> None:
     refused = [mode for mode in ("paper", "testnet", "live_limited", "live", "x") if refuse_unavailable(load(), mode)]
-    assert refused == ["testnet", "live_limited", "live", "x"]
+    assert refused == ["testnet", "live", "x"]

@@ -71,7 +71,7 @@ def test_explain_tells_a_knob_in_either_spelling(tmp_path: Path) -> None:
 
 
 def test_explain_says_what_is_not_available_yet(tmp_path: Path) -> None:
-    assert "not yet" in tradectl(tmp_path, "config", "explain", "ess.enabled").stdout
+    assert "not yet" in tradectl(tmp_path, "config", "explain", "market.shrinkFloor").stdout
     assert "cross" in tradectl(tmp_path, "config", "explain", "perps.marginMode").stdout.split("not yet")[1]
     assert "not yet" not in tradectl(tmp_path, "config", "explain", "perps.triggerBy").stdout
 

@@ -160,7 +160,8 @@ def test_protection_and_ingestion_go_on_where_entries_are_refused(tmp_path, how)
         (position,) = report.snapshot.positions
         assert coverage(position, report.snapshot.orders).protection is Protection.COVERED
         assert report.decisions[0].outcome == "refused"
-        assert [one.purpose for one in desk.intents()] == [Purpose.ENTRY, Purpose.STOP]
+        swept = [Purpose.CANCEL] if how == "kill switch" else []  # its take-profit
+        assert [one.purpose for one in desk.intents()] == [Purpose.ENTRY, Purpose.STOP, *swept]
 
 
 def test_a_stop_out_is_taken_in_while_halted(tmp_path):

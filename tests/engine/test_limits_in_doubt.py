@@ -87,7 +87,7 @@ class Lacking(Through):
 
 def test_a_position_that_the_books_hold_and_a_list_lacks_leaves_no_room_for_others(tmp_path: Path) -> None:
     """One small enough that the account's own margin does not give it away."""
-    knobs: dict[str, object] = {"risk.max_concurrent_positions": 2}
+    knobs: dict[str, object] = {"risk.max_concurrent_positions": 2, "safety.max_single_position_pct_equity": 1}
     three = ("BTCUSDT", "ETHUSDT", SOL)
     with rig(tmp_path, {name: [FLAT, UP, *[CALM] * 4] for name in three}, knobs) as desk:
         for symbol, qty in (("ETHUSDT", "40"), (SOL, "0.4")):

@@ -30,7 +30,7 @@ from tradectl.domain.intent import (
 )
 from tradectl.domain.order import OrderRequest, OrderSide, OrderType, TriggerBy
 from tradectl.domain.position import Side
-from tradectl.domain.system_state import Latch, LatchName
+from tradectl.domain.system_state import LATCH_RULES, Latch, LatchName, SystemState
 from tradectl.errors import EntryRefused
 from tradectl.execution.admission import admit
 from tradectl.execution.ingest import ingest
@@ -253,7 +253,7 @@ class State:
             if what not in POSITIONS[self.position][1] or (leaving and self.position in HELD):
                 found |= {"occupied", "entry_over"}
             return found
-        if self.halted or any(name is LatchName.KILL_SWITCH for name, _ in self.latches):
+        if self.halted or any(LATCH_RULES[name].state is SystemState.HALTED for name, _ in self.latches):
             found |= {"halted"}
         if what == "exit" and leaving:
             found |= {"exit_in_doubt"}

@@ -425,7 +425,7 @@ def test_json_has_one_schema(acct: Account) -> None:
     assert body["schema"] == "tradectl/flatten/1" and body["flat"] is True and body["exit_code"] == 0
     assert set(body) == {
         "schema", "flat", "store", "account", "currency", "named", "nothing_in", "plan", "positions", "realised",
-        "fees", "net", "left", "resting_that_could_add", "state", "entries_allowed", "next", "recorded_in",
+        "fees", "net", "left", "resting_that_could_add", "state", "entries_allowed", "guard", "next", "recorded_in",
         "exit_code",
     }  # fmt: skip
     assert (body["state"], body["entries_allowed"], body["recorded_in"]) == ("NORMAL", True, "store")

@@ -243,7 +243,7 @@ def test_a_locked_store_ends_in_75_with_nothing_changed(tmp_path: Path) -> None:
     [
         ("cooldowns", 78, "not part of this build"),
         ("weekly", 3, "there is no scope 'weekly'"),
-        ("latch:mood", 3, "kill_switch, pause, unknown_order"),
+        ("latch:mood", 3, "kill_switch, halt, ess_tripped"),
     ],
 )
 def test_a_scope_that_is_none_says_which_there_are(tmp_path: Path, scope: str, code: int, said: str) -> None:

@@ -98,6 +98,16 @@ def test_the_partial_close_knob_moves_the_rest_after_a_partial_close(world, seco
     assert cooldown.check(world.ctx(account), world.signal()).passed is passed
 
 
+def test_a_partial_close_keeps_every_symbol_out_and_names_the_one(world):
+    account = world.account(
+        {"risk.partial_close_cooldown_seconds": 120},
+        partially_closed_ms={"ETHUSDT": world.now - MINUTE, world.symbol: world.now - 5 * MINUTE},
+    )
+    verdict = cooldown.check(world.ctx(account), world.signal())
+    assert not verdict.passed and (verdict.value, verdict.limit) == (1, 2)
+    assert verdict.sentence == "no new opens after the last partial close (ETHUSDT): 1.0 of 2.0 minutes have passed"
+
+
 def wild(world, reach: str, bars: int = 30):
     """Calm candles whose last `bars` range `reach` to either side."""
     calm, half = list(world.candles), D(reach)

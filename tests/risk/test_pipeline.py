@@ -21,8 +21,9 @@ D = Decimal
 ORDER = (
     "enabled", "latches", "circuit_breaker", "daily_loss", "drawdown", "session_trades", "session_runtime",
     "history", "fresh", "new_candle", "confidence", "cooldown", "volatility", "spread", "occupied",
-    "equity", "margin_ratio", "position_count", "leverage", "sizing",
-    "cash_deploy", "single_margin", "aggregate_margin", "margin_budget", "available_margin", "exposure", "tier",
+    "equity", "margin_ratio", "position_count", "liquidity", "leverage", "sizing",
+    "cash_deploy", "single_margin", "aggregate_margin", "margin_budget", "available_margin", "exposure",
+    "volume_share", "tier",
     "min_notional", "precision", "exit_plan", "daily_loss_room",
 )  # fmt: skip
 
@@ -51,6 +52,7 @@ FAULTS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
     "spread": ("knobs", lambda w: {"market.max_spread_pct": D("0.00001")}),
     "occupied": ("ctx", lambda w: {"local_open": True}),
     "margin_ratio": ("knobs", lambda w: {"perps.max_margin_ratio": D("0.0001")}),
+    "liquidity": ("knobs", lambda w: {"market.pinned": (), "market.tiers.c_min_volume_usd": D(200)}),
     "min_notional": ("knobs", lambda w: {"risk.min_notional_viable": D(1_000_000)}),
 }
 
@@ -71,7 +73,7 @@ def test_the_first_refusal_in_the_tables_order_ends_it(world, faults):
             **changes["account"],
         },
     )
-    ctx = replace(world.ctx(account), **changes["ctx"])
+    ctx = replace(world.ctx(account), ticker=replace(world.ticker, quote_volume_24h=D(100)), **changes["ctx"])
     refused = world.refusal(ctx, world.signal(**changes["signal"]))
     assert refused.refused_by.gate == min(faults, key=ORDER.index)
     gates = tuple(verdict.gate for verdict in refused.verdicts)

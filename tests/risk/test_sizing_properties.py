@@ -15,6 +15,7 @@ from tradectl.domain.position import PositionFact, Side
 from tradectl.domain.signal import Sized, SymbolRefusal
 from tradectl.domain.snapshot import Snapshot, Ticker
 from tradectl.risk.context import Costs, with_pending
+from tradectl.risk.liquidity import liquidity_of
 
 D = Decimal
 
@@ -38,6 +39,9 @@ def knobs(draw):
         "risk.max_concurrent_positions": draw(st.sampled_from([5, 6, 7, 8, 2])),
         "trading.max_daily_risk": D(1),
         "market.max_spread_pct": D(1),
+        "market.pinned": draw(st.sampled_from([("SOL",), ()])),
+        "risk.max_leverage_by_tier": draw(st.dictionaries(st.sampled_from("ABC"), st.integers(1, 50).map(D))),
+        "risk.max_volume_share": draw(decimals("0.001", "1")),
     }
 
 
@@ -57,7 +61,8 @@ def markets(draw):
             Tier(D(10_000_000), D(10), D("0.02"), D(300)),
         ),
     )  # fmt: skip
-    return instrument, Ticker("SOLUSDT", price, price + spread, price, mark, 0)
+    volume = draw(st.none() | st.sampled_from([D(10**5), D(10**6), D(10**7), D(10**9)]))
+    return instrument, Ticker("SOLUSDT", price, price + spread, price, mark, 0, volume)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
@@ -109,6 +114,8 @@ def test_an_admitted_entry_leaves_the_account_within_every_limit(
     assert result.risk_amount <= equity * config.perps.risk_pct * config.risk.confidence.high_scale
     assert (result.reference_price - result.stop_price) * side.sign > 0
     assert result.leverage <= min(config.perps.leverage, config.risk.max_leverage)
+    traded = liquidity_of(ctx)
+    assert traded.tier is not None and result.leverage <= config.risk.max_leverage_by_tier.get(traded.tier, D(125))
     assert result.leverage <= instrument.tier_for(result.notional).max_leverage
 
     # The account once it is filled and marked somewhere between the worst and the best price.
@@ -121,6 +128,7 @@ def test_an_admitted_entry_leaves_the_account_within_every_limit(
     assert total <= risk.max_aggregate_margin_pct_equity * after.equity
     assert after.notional + account.pending_notional <= risk.max_exposure_pct * after.equity
     assert position.notional <= config.perps.cash_deploy_cap * after.equity
+    assert max(position.notional, result.notional) <= risk.max_volume_share * traded.volume
     assert len({p.symbol for p in after.positions} | account.pending_symbols) <= risk.max_concurrent_positions
     assert after.margin_utilisation is not None and after.margin_utilisation <= risk.auction_max_margin_util
     assert after.exposure is not None and after.exposure <= risk.max_exposure_pct

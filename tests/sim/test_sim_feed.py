@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sim_actions import SYMBOL, config, in_memory, wall
 from tradectl.domain.candle import DAY_MS, HOUR_MS, INTERVALS_MS, MINUTE_MS, Candle
 from tradectl.errors import ConfigError
 from tradectl.sim.embedded import Embedded, open_embedded
-from tradectl.sim.feed import Aggregator, bar_ops
+from tradectl.sim.feed import Aggregator, bar_ops, day_turnover
 from tradectl.sim.ops import AdvanceBars, ApplyFunding, MarketBar
 
 D = Decimal
@@ -42,6 +43,22 @@ def test_a_generated_market_opens_with_enough_candles_to_decide_on() -> None:
     assert len(candles) == 300
     assert candles[-1].open_ms + 300_000 == exchange.host.state.market_ms == exchange.feed.first_ms
     assert candles[-1].close == exchange.host.state.prices[SYMBOL].last
+
+
+def test_the_ticker_says_what_was_traded_in_the_last_24_hours() -> None:
+    exchange = in_memory()
+    for _ in range(3):
+        ticker = asyncio.run(exchange.venue.ticker(SYMBOL))
+        day = exchange.feed.candles(SYMBOL, "5m", 288, exchange.host.state.market_ms)
+        assert ticker.quote_volume_24h == sum(c.volume * c.close for c in day) and ticker.quote_volume_24h > 10**9
+        exchange.step()
+
+
+def test_a_record_shorter_than_a_day_says_nothing_of_24_hours_and_a_gap_is_not_filled_up(tmp_path: Path) -> None:
+    grid = [T0 + index * HOUR_MS for index in range(30) if index not in (10, 11)]
+    market = replay(write(tmp_path, f"TEST_{SYMBOL}_1h.csv", grid))
+    seen = {hours: day_turnover(market.feed, SYMBOL, T0 + hours * HOUR_MS) for hours in (1, 23, 24, 25, 29)}
+    assert seen == {1: None, 23: None, 24: 22 * 30, 25: 22 * 30, 29: 22 * 30}
 
 
 def test_no_candle_is_seen_before_it_has_closed() -> None:

@@ -44,7 +44,11 @@ def test_new_store_is_private_stamped_and_strict(tmp_path: Path) -> None:
         assert db.conn.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         assert db.conn.execute("PRAGMA foreign_keys").fetchone() == (1,)
         assert all(table.strict for table in db.utils.tables if table.name != "sqlite_sequence")
-        assert migrations.applied(db.conn) == [(1, "first_schema", 1_000), (2, "positions", 1_000)]
+        assert migrations.applied(db.conn) == [
+            (1, "first_schema", 1_000),
+            (2, "positions", 1_000),
+            (3, "safety", 1_000),
+        ]
         assert identity.created_ms(db.conn) == 1_000
     assert [path.name for path in tmp_path.iterdir()] == ["store.db"]
 

@@ -336,6 +336,7 @@ def test_only_what_is_cheap_is_imported() -> None:
         "tradectl.store.chain",
         "tradectl.store.fence",
         "tradectl.store.files",
+        "tradectl.store.guard",
         "tradectl.store.halt",
         "tradectl.store.pointers",
     }

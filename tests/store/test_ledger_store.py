@@ -86,6 +86,28 @@ def test_funding_once_and_realised_since_counts_all_three(db: Database) -> None:
     assert verify(db.path).ok
 
 
+def test_partial_closes_are_the_fills_that_made_a_position_smaller_and_left_some_of_it(db: Database) -> None:
+    book(db, fill(1, OrderSide.BUY, "3", "100", 10))
+    book(db, fill(2, OrderSide.BUY, "1", "100", 15))
+    assert ledger.partial_closes(db.conn, 0) == {}
+    book(db, fill(3, OrderSide.SELL, "1", "110", 20))
+    book(db, fill(4, OrderSide.SELL, "1", "110", 25))
+    assert ledger.partial_closes(db.conn, 0) == {"BTCUSDT": 25}
+    assert ledger.partial_closes(db.conn, 25) == {"BTCUSDT": 25} and ledger.partial_closes(db.conn, 26) == {}
+    book(db, fill(5, OrderSide.SELL, "5", "120", 30))
+    assert ledger.partial_closes(db.conn, 0) == {"BTCUSDT": 25}, "what turned it round has closed it"
+    book(db, fill(6, OrderSide.BUY, "1", "120", 40))
+    assert ledger.partial_closes(db.conn, 0) == {"BTCUSDT": 40}, "a short is made smaller by buying"
+
+
+def test_an_order_that_closes_a_position_in_several_fills_has_not_partially_closed_it(db: Database) -> None:
+    book(db, fill(1, OrderSide.BUY, "3", "100", 10))
+    book(db, replace(fill(2, OrderSide.SELL, "1", "95", 20), order_id="stop"))
+    assert ledger.partial_closes(db.conn, 0) == {"BTCUSDT": 20}, "what becomes of it is not known yet"
+    book(db, replace(fill(3, OrderSide.SELL, "2", "95", 21), order_id="stop"))
+    assert ledger.partial_closes(db.conn, 0) == {}
+
+
 def test_totals_that_do_not_equal_the_rows_show_in_verify(db: Database) -> None:
     book(db, fill(1, OrderSide.BUY, "1", "100", 10))
     db.conn.execute("UPDATE ledger SET fees = '1'")

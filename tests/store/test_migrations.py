@@ -13,22 +13,22 @@ from tradectl.store import migrations
 from tradectl.store.database import Database
 from tradectl.store.migrations import MIGRATIONS, Migration
 
-NOTES = Migration(3, "operator_notes", ("CREATE TABLE notes (text TEXT NOT NULL) STRICT",))
-BROKEN = Migration(4, "broken", ("CREATE TABLE more (a INTEGER) STRICT", "CREATE TABLE notes (b TEXT) STRICT"))
-FIRST = [(1, "first_schema", 1_000), (2, "positions", 1_000)]
+NOTES = Migration(4, "operator_notes", ("CREATE TABLE notes (text TEXT NOT NULL) STRICT",))
+BROKEN = Migration(5, "broken", ("CREATE TABLE more (a INTEGER) STRICT", "CREATE TABLE notes (b TEXT) STRICT"))
+FIRST = [(1, "first_schema", 1_000), (2, "positions", 1_000), (3, "safety", 1_000)]
 
 
 def test_pending_steps_are_applied_and_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     create(tmp_path).close()
     path = tmp_path / "store.db"
     monkeypatch.setattr(migrations, "MIGRATIONS", (*MIGRATIONS, NOTES))
-    with pytest.raises(StoreRefused, match="older schema 2"):
+    with pytest.raises(StoreRefused, match="older schema 3"):
         Database.open(path, expect=OURS, readonly=True)
     with Database.open(path, expect=OURS, at_ms=5_000) as db:
-        assert migrations.applied(db.conn) == [*FIRST, (3, "operator_notes", 5_000)]
-        assert migrations.version_of(db.conn) == 3
+        assert migrations.applied(db.conn) == [*FIRST, (4, "operator_notes", 5_000)]
+        assert migrations.version_of(db.conn) == 4
     with Database.open(path, expect=OURS, at_ms=9_000) as db:
-        assert migrations.applied(db.conn)[-1] == (3, "operator_notes", 5_000)
+        assert migrations.applied(db.conn)[-1] == (4, "operator_notes", 5_000)
 
 
 def test_failing_step_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

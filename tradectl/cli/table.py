@@ -43,6 +43,8 @@ GROUPS: dict[str, str] = {
     "stops": "Protective stops: what covers each position, the missing ones, and moving one.",
     "orders": "Orders at the venue beside our own intents, and the end of one.",
     "killswitch": "Stop it now, look at it, and let it go again.",
+    "policy": "The risk profile in force, set under a running bot.",
+    "ess": "The emergency stop: what trips it, its cooldown, and re-arming it.",
 }
 
 # What people type who look for a command in a hurry; only ever a suggestion, never run in its place.
@@ -68,6 +70,7 @@ MEANT: dict[str, tuple[str, ...]] = {
     "risk": ("exposure",),
     "equity": ("exposure", "state show"),
     "status": ("state show", "killswitch status"),
+    "emergency": ("killswitch activate", "ess status"),
     "start": ("run", "resume"),
     "log": ("events",),
     "logs": ("events",),
@@ -99,6 +102,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "killswitch status": ("killswitch:status", "Is it set, by whom, why, and does the venue agree?"),
     "killswitch clear": ("killswitch:clear", "Let entries go again, once its cause is gone."),
     "killswitch drill": ("drill:drill", "Rehearse it on the simulated exchange, with your configuration."),
+    "ess status": ("ess:status", "Armed, tripped or cooling down; why, and what would trip it."),
+    "ess trip": ("ess:trip", "Trip it by hand: halt, and let the bot sweep."),
+    "ess reset": ("ess:reset", "Re-arm it after its cooldown, with a name and a reason."),
+    "ess disable": ("ess:disable", "Take it out of service, on the record."),
+    "policy show": ("policy:show", "The profile in force, and which limits it binds."),
+    "policy set": ("policy:put", "DEFENSIVE, NORMAL or AGGRESSIVE, from the next cycle on."),
+    "policy history": ("policy:history", "Every version that was set, by whom and why."),
     "flatten": ("flatten:flatten", "Close every position, reduce-only: one plan, one question."),
     "exposure": ("exposure:exposure", "What is at risk, in one line and a table."),
     "pause": ("pause:pause", "No new entries; positions stay managed and protected."),

@@ -8,7 +8,7 @@ from tradectl.config.nearest import key_of
 from tradectl.config.place import Fault, Place
 
 MODES = ("paper", "testnet", "live_limited", "live")
-BUILT_MODES = ("paper",)
+BUILT_MODES = ("paper", "live_limited")  # live_limited on the simulated exchange only: no other venue is built
 
 
 def refuse_unavailable(resolved: Resolved, mode: str) -> tuple[Fault, ...]:
@@ -18,7 +18,12 @@ def refuse_unavailable(resolved: Resolved, mode: str) -> tuple[Fault, ...]:
         faults.append(Fault(None, f"there is no mode {mode!r}", "", "use --mode " + ", ".join(BUILT_MODES)))
     elif mode not in BUILT_MODES:
         faults.append(
-            Fault(None, f"mode {mode} is not available yet", "this build trades on paper only", "--mode paper")
+            Fault(
+                None,
+                f"mode {mode} is not available yet",
+                "this build trades on the simulated exchange only",
+                "--mode paper",
+            )
         )
     for each in entries(resolved.config):
         key = key_of(each.path)

@@ -17,6 +17,8 @@ _ORDERED: tuple[tuple[Path, Path, bool, str], ...] = (
     (("perps", "fast_period"), ("perps", "slow_period"), False, "a fast average is the shorter one"),
     (("risk", "min_position_usd"), ("risk", "max_position_usd"), True, "no size would be allowed"),
     (("risk", "confidence", "low"), ("risk", "confidence", "high"), True, "a signal would be both doubtful and sure"),
+    (("risk", "size_by_tier", "b"), ("risk", "size_by_tier", "a"), True, "the more liquid tier has the larger size"),
+    (("risk", "size_by_tier", "c"), ("risk", "size_by_tier", "b"), True, "the more liquid tier has the larger size"),
     (
         ("market", "tiers", "b_min_volume_usd"),
         ("market", "tiers", "a_min_volume_usd"),
@@ -36,6 +38,7 @@ def crosscheck(config: Config, places: Mapping[Path, Place]) -> list[Fault]:
     """Every pair that contradicts itself, located at the knob that was set last."""
     return [
         *_order(config, places),
+        *_leverages(config, places),
         *_targets(config, places),
         *_instruments(config, places),
         *_addresses(config, places),
@@ -58,6 +61,16 @@ def _order(config: Config, places: Mapping[Path, Place]) -> Iterator[Fault]:
         what = f"{key_of(small_path)} = {small} ({places.get(small_path, 'default')}) against {other}"
         place = places.get(small_path) or places.get(large_path)
         yield Fault(place, what, why, f"make {key_of(small_path)} the smaller one")
+
+
+def _leverages(config: Config, places: Mapping[Path, Place]) -> Iterator[Fault]:
+    """An entry above that of a more liquid tier would say nothing: it is never used."""
+    key, by_tier = ("risk", "max_leverage_by_tier"), config.risk.max_leverage_by_tier
+    for tier, more in pairwise(sorted(by_tier, reverse=True)):
+        if by_tier[tier] > by_tier[more]:
+            what = f"{key_of(key)}: {tier} = {by_tier[tier]} against {more} = {by_tier[more]}"
+            place = places.get((*key, tier)) or places.get((*key, more))
+            yield Fault(place, what, f"tier {more} is the more liquid one", f"make {tier} the smaller one")
 
 
 def _targets(config: Config, places: Mapping[Path, Place]) -> Iterator[Fault]:

@@ -13,6 +13,7 @@ from tradectl.config.section_trading import SYMBOL, SYMBOL_SAYS
 D = Decimal
 
 _registry = partial(knob, step="market registry", available=False)
+_tier = partial(knob, step="gate liquidity; sizing")
 
 
 class State(Section):
@@ -32,7 +33,6 @@ class Engine(Section):
         step="engine: protection pass",
         above=0,
         high=3600,
-        available=False,
     )
     reconcile_seconds: int = knob(
         120, "seconds", "time between two reconciliations", step="engine: reconcile", low=1, high=86400
@@ -122,16 +122,20 @@ class Execution(Section):
 
 
 class Tiers(Section):
-    a_min_volume_usd: Decimal = _registry(D(5_000_000), "usd", "24 h volume from which a market is tier A", low=0)
-    b_min_volume_usd: Decimal = _registry(D(500_000), "usd", "24 h volume from which a market is tier B", low=0)
-    c_min_volume_usd: Decimal = _registry(D(250_000), "usd", "24 h volume from which a market is tier C", low=0)
+    a_min_volume_usd: Decimal = _tier(D(5_000_000), "usd", "24 h volume from which a market is tier A", low=0)
+    b_min_volume_usd: Decimal = _tier(D(500_000), "usd", "24 h volume from which a market is tier B", low=0)
+    c_min_volume_usd: Decimal = _tier(
+        D(250_000), "usd", "24 h volume from which a market is tier C; below it nothing is entered", low=0
+    )
 
 
 class Market(Section):
     candidate_symbols: tuple[str, ...] = knob(
         (), "list", "markets to trade; empty means perps.symbol alone", step="cycle", pattern=SYMBOL, says=SYMBOL_SAYS
     )
-    pinned: tuple[str, ...] = _registry(("BTC", "ETH", "SOL", "DOGE", "BNB"), "list", "markets that are always tier A")
+    pinned: tuple[str, ...] = _tier(
+        ("BTC", "ETH", "SOL", "DOGE", "BNB"), "list", "base assets (or symbols) whose markets are always tier A"
+    )
     refresh_hours: Decimal = _registry(D(4), "hours", "time between two discoveries", above=0, high=720)
     shrink_floor: Decimal = _registry(
         D("0.5"), "fraction", "a discovery smaller than this share of the last is a venue fault", low=0, high=1

@@ -10,11 +10,11 @@ from tradectl.config.knob import Section, group, knob
 
 D = Decimal
 
-_invariant = partial(knob, step="safety invariants", available=False)
+_invariant = partial(knob, step="safety invariants")
 _protection = partial(knob, step="execution: protect")
-_recovery = partial(knob, step="safety: auto-recovery", available=False)
-_ess = partial(knob, step="emergency stop", available=False)
-_limited = partial(knob, step="door of live_limited", available=False)
+_recovery = partial(knob, step="safety: auto-recovery")
+_ess = partial(knob, step="emergency stop")
+_limited = partial(knob, step="door of live_limited")
 
 
 class Protection(Section):
@@ -30,7 +30,8 @@ class Protection(Section):
     unexplained: Literal["protect", "report"] = knob(
         "protect",
         "choice",
-        "positions that nothing of ours explains: place a stop measured from the mark, or only report",
+        "positions that nothing of ours explains: place a stop measured from the mark, or only report "
+        "(run --guard: report, unless it is set)",
         step="execution: protect, reconcile",
     )
 
@@ -95,10 +96,9 @@ class Policy(Section):
         "choice",
         "named set of limits; the strictest of profile, config and mode holds",
         step="policy",
-        available=False,
     )
     refresh_seconds: int = knob(
-        600, "seconds", "how often the profile in force is looked up", step="policy", low=1, high=86400, available=False
+        600, "seconds", "how often the profile in force is looked up", step="policy", low=1, high=86400
     )
 
 

@@ -189,6 +189,14 @@ class Confidence(Section):
     low_scale: Decimal = knob(D("0.5"), "multiple", "size of a doubtful signal", step="sizing", above=0, high=1)
 
 
+class SizeByTier(Section):
+    """Sizes of the less liquid tiers, of what tier A would have; also where the 24 h volume is not known (tier C)."""
+
+    a: Decimal = knob(D(1), "multiple", "size in a market of tier A", step="sizing", above=0, high=1)
+    b: Decimal = knob(D("0.5"), "multiple", "size in a market of tier B", step="sizing", above=0, high=1)
+    c: Decimal = knob(D("0.25"), "multiple", "size in a market of tier C", step="sizing", above=0, high=1)
+
+
 class Risk(Section):
     auction_max_margin_util: Decimal = knob(
         D("0.90"),
@@ -222,7 +230,23 @@ class Risk(Section):
         D(30), "leverage", "leverage used at most, whatever perps.leverage says", step="sizing caps", low=1, high=125
     )
     max_leverage_by_tier: Mapping[str, Decimal] = knob(
-        {}, "table", "leverage used at most, per liquidity tier", step="sizing caps", low=1, high=125, available=False
+        {},
+        "table",
+        "leverage used at most, per liquidity tier; a less liquid one never has more",
+        step="sizing: leverage",
+        low=1,
+        high=125,
+        pattern="[ABC]",
+        says="A, B or C",
+    )
+    size_by_tier: SizeByTier = group(SizeByTier)
+    max_volume_share: Decimal = knob(
+        D("0.01"),
+        "fraction",
+        "notional of one position, of what its market trades in 24 h",
+        step="sizing caps",
+        above=0,
+        high=1,
     )
     max_position_usd: Decimal | None = knob(
         None, "usd", "margin of one position at most, in dollars", step="sizing caps", above=0
@@ -237,11 +261,10 @@ class Risk(Section):
     partial_close_cooldown_seconds: int = knob(
         0,
         "seconds",
-        "no new opens for this long after a partial close",
+        "no new opens, of any symbol, for this long after a partial close",
         step="gate cooldown",
         low=0,
         high=604800,
-        available=False,
     )
 
 

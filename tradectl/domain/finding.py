@@ -28,6 +28,7 @@ class FindingKind(StrEnum):
     STRAY = "stray"
     OTHER_STORE = "other_store"
     FOREIGN = "foreign"
+    HELD_BY_OTHERS = "held_by_others"
     NAKED = "naked"
     UNREADABLE = "unreadable"
 
@@ -52,6 +53,7 @@ FINDING_KINDS: dict[FindingKind, KindRule] = {
     _K.STRAY: KindRule(_S.DRIFT, "an order of ours without an intent that lives", Tag.RECON_STRAY),
     _K.OTHER_STORE: KindRule(_S.PERSON, "an order of another bot on this account", Tag.SAFETY_RECON_BLOCK),
     _K.FOREIGN: KindRule(_S.AGREES, "an order that is not ours: it is left alone", Tag.RECON_FOREIGN),
+    _K.HELD_BY_OTHERS: KindRule(_S.AGREES, "a position that others hold: a guard session leaves it", Tag.RECON_FOREIGN),
     _K.NAKED: KindRule(_S.DRIFT, "stops do not cover it", Tag.SAFETY_NAKED_POSITION),
     _K.UNREADABLE: KindRule(_S.UNREADABLE, "a source failed, or came back empty against what is known"),
 }

@@ -40,6 +40,7 @@ class Ticker:
     last: Decimal
     mark: Decimal
     at_ms: int
+    quote_volume_24h: Decimal | None = None  # traded in the last 24 hours; None: the venue does not say
 
 
 @dataclass(frozen=True, slots=True)

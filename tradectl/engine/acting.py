@@ -8,6 +8,7 @@ from decimal import Decimal
 from tradectl import logs
 from tradectl.domain.intent import entry_drafts, exit_drafts, stop_draft
 from tradectl.domain.lifecycle import PositionState
+from tradectl.domain.limited import LIVE_LIMITED
 from tradectl.domain.money import ZERO, amount, percent, text
 from tradectl.domain.order import Confirmed, Unknown
 from tradectl.domain.signal import Decision, NoSignal, Signal, Sized, Verdict
@@ -73,7 +74,9 @@ def _fenced(sized: Sized, refusal: EntryRefused, sent: list[Submitted]) -> Decis
     symbol = sized.admitted.signal.symbol
     how = f"cut short after {len(sent)} of {len(sized.slices)} orders" if sent else "refused at the door"
     _log.emit(Tag.ENTRY, f"entry {how}: {refusal.what}", level=30, symbol=symbol, code=refusal.code, why=refusal.why)
-    verdict = Verdict("intent", False, refusal.what, context=(("symbol", symbol), ("code", refusal.code)))
+    tag = Tag.SAFETY_LIMITED_REFUSED if refusal.code == LIVE_LIMITED else None
+    context = (("symbol", symbol), ("code", refusal.code))
+    verdict = Verdict("intent", False, refusal.what, tag=tag, context=context)
     outcome = ("entered" if _may_hold(sent) else "not_filled") if sent else "refused"
     return _decision(sized, outcome, refusal.code, refusal.what, verdict)
 

@@ -13,22 +13,28 @@ from pathlib import Path
 
 from tradectl import logs
 from tradectl.alerts.log_sink import LogSink
+from tradectl.config.available import BUILT_MODES
+from tradectl.config.in_guard import unexplained
 from tradectl.config.schema import Config
+from tradectl.domain.limited import LIVE_LIMITED, Limited
 from tradectl.domain.money import text
 from tradectl.domain.order import TriggerBy
 from tradectl.domain.tags import Tag
+from tradectl.engine import preflight
 from tradectl.engine.bot import Bot
 from tradectl.engine.ending import insist
 from tradectl.engine.ground import Ground
 from tradectl.engine.listing import Listed
 from tradectl.errors import NotAvailable, StoreBusy, StoreMismatch, StoreUnwritable
 from tradectl.execution.exits import ExitRules
+from tradectl.execution.limited import LimitedDoor
 from tradectl.execution.observe import Evident, StoreEvidence
 from tradectl.execution.protect import ProtectionRules
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor
 from tradectl.sim.embedded import open_embedded
-from tradectl.store import cycles, emergency, halt, lease, ledger, pointers, session, settings
+from tradectl.store import cycles, emergency, guard, halt, lease, ledger, pointers, session, settings
+from tradectl.store.connection import Connection
 from tradectl.store.database import LOCK_WAIT_MS, Database
 from tradectl.store.identity import Identity
 from tradectl.strategy.select import make
@@ -44,9 +50,13 @@ MODES = ("paper", "testnet", "live_limited", "live")
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What `run` was asked for. `speed`: venue seconds per wall second; None is as fast as it can."""
+    """What `run` was asked for. `speed`: venue seconds per wall second; None is as fast as it can.
+
+    guard: no strategy and no entries; invariants, protection and emergency stop over what something else trades.
+    """
 
     mode: str = PAPER
+    guard: bool = False
     cycles: int | None = None
     for_seconds: float | None = None
     speed: float | None = None
@@ -58,6 +68,11 @@ class RunOptions:
     fresh: bool = False  # begin the paper account anew; the old files are set aside
     config_digest: str = ""
     lock_wait_ms: int = LOCK_WAIT_MS  # for the store's lock
+
+    @property
+    def session_mode(self) -> str:
+        """As the session's record has it."""
+        return guard.mode_of(self.mode) if self.guard else self.mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +125,7 @@ def assemble(
     Raises StoreRefused and its kin for a store that is not ours, LeaseHeld when another bot holds the account,
     VenueUnreachable, ConfigError or NotAvailable.
     """
-    if options.mode != PAPER:
+    if options.mode not in BUILT_MODES:
         raise NotAvailable(
             f"mode {options.mode} is not available yet", hint="run --mode paper trades on the simulated exchange"
         )
@@ -127,7 +142,8 @@ def assemble(
     stack.callback(_release, db, epoch, wall_ms, unwritten)
     _leave_pointer(db, stack)
     venue = config.venue
-    emergency.prepare(db.path, emergency.Facts(db.identity, venue.recv_window_ms, venue.max_clock_skew_ms))
+    facts = emergency.Facts(db.identity, venue.recv_window_ms, venue.max_clock_skew_ms, options.guard)
+    emergency.prepare(db.path, facts)
     if open_ground is embedded_ground:
         _must_have_exchange(db, market)
     ground = open_ground(config, options, market, wall_ms)
@@ -135,7 +151,7 @@ def assemble(
     _must_be_the_same_exchange(db, ground, market)
     for notice in ground.notices:
         _log.emit(Tag.SESSION, notice, level=30 if "gap" in notice else None)
-    bot = _bot(_traded(config, ground, options), db, ground, epoch)
+    bot = _bot(_traded(config, ground, options), db, ground, epoch, options)
     with db.transaction() as conn:
         settings.save(conn, _settings(bot))
     running = _session(db, options, ground.clock.now_ms(), wall_ms())
@@ -262,7 +278,7 @@ def _traded(config: Config, ground: Ground, options: RunOptions) -> Config:
     return config.model_copy(update={"perps": perps, "market": market})
 
 
-def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
+def _bot(config: Config, db: Database, ground: Ground, epoch: int, options: RunOptions) -> Bot:
     clock = ground.clock
     pace = Pace(config.perps.max_requests_per_second, config.perps.max_requests_per_minute, ground.pace_clock)
     paced = PacedVenue(ground.venue, pace, clock, [float(s) for s in config.execution.read_backoff_seconds])
@@ -276,6 +292,7 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
         recv_window_ms=config.venue.recv_window_ms,
         spacing_ms=config.execution.symbol_spacing_ms,
         turn=pace.turn,
+        limited=LimitedDoor(_limits(config), venue.attaches_brackets) if options.mode == LIVE_LIMITED else None,
     )
     trigger_by = TriggerBy(config.perps.trigger_by)
     return Bot(
@@ -285,7 +302,7 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
         pace=pace,
         clock=clock,
         door=door,
-        strategy=make(config),
+        strategy=None if options.guard else make(config),
         instruments=Listed(ground.instruments),
         symbols=config.symbols(),
         epoch=epoch,
@@ -298,12 +315,14 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
             store_tag=db.identity.store_tag,
             recv_window_ms=config.venue.recv_window_ms,
         ),
+        config_digest=options.config_digest,
+        stepped=not ground.wall,
         protection=ProtectionRules(
             config.perps.stop_loss_pct,
             trigger_by,
             db.identity.store_tag,
             config.venue.max_clock_skew_ms,
-            unexplained=config.safety.protection.unexplained == "protect",
+            unexplained=unexplained(config, guard=options.guard) == "protect",
             strikes=config.safety.protection.strikes,
             grace_ms=config.safety.protection.grace_seconds * 1000,
             close=config.safety.protection.on_unprotectable == "close",
@@ -318,6 +337,11 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int) -> Bot:
     )
 
 
+def _limits(config: Config) -> Limited:
+    limited = config.live_limited
+    return Limited(limited.max_position_pct, limited.max_daily_loss_pct, limited.max_positions)
+
+
 def _settings(bot: Bot) -> dict[str, str]:
     """What operators' commands go by where no configuration is named."""
     return {
@@ -325,23 +349,36 @@ def _settings(bot: Bot) -> dict[str, str]:
         "perps.trigger_by": bot.protection.trigger_by.value,
         "safety.protection.unexplained": "protect" if bot.protection.unexplained else "report",
         "safety.protection.on_unprotectable": "close" if bot.protection.close else "halt",
-        "strategy.sides": ",".join(sorted(side.value for side in bot.strategy.sides)),
+        "policy.profile": bot.config.policy.profile,
+        **{f"ess.{name}": str(value) for name, value in bot.config.ess.model_dump().items()},
+        "strategy.sides": ",".join(sorted(side.value for side in bot.sides)),
     }
 
 
 def _session(db: Database, options: RunOptions, venue_ms: int, now_ms: int) -> session.Session:
-    """Goes on with the session of the same config that a crash cut short, or starts a new one."""
+    """Goes on with the session of the same kind and config that a crash cut short, or starts a new one."""
+    mode = options.session_mode
     with db.transaction() as conn:
         running = session.current(conn)
-        if running is not None and running.config_digest == options.config_digest and running.mode == options.mode:
+        if running is not None and running.config_digest == options.config_digest and running.mode == mode:
+            _preflight(conn, options, venue_ms, now_ms, resumed=True)
             resumed = session.resume(conn, at_ms=venue_ms)
             return resumed or running
+        _preflight(conn, options, venue_ms, now_ms, resumed=False)
         if running is not None:
-            session.end(conn, at_ms=venue_ms, reason="superseded by a run with another config")
+            other = "another config" if running.mode == mode else f"another purpose: {mode}"
+            session.end(conn, at_ms=venue_ms, reason=f"superseded by a run with {other}")
         fresh = session.start(
-            conn, mode=options.mode, config_digest=options.config_digest, started_ms=venue_ms, started_wall_ms=now_ms
+            conn, mode=mode, config_digest=options.config_digest, started_ms=venue_ms, started_wall_ms=now_ms
         )
         return fresh
+
+
+def _preflight(conn: Connection, options: RunOptions, venue_ms: int, now_ms: int, *, resumed: bool) -> None:
+    if options.guard:
+        return  # it enters nothing
+    digest, mode = options.config_digest, options.mode
+    preflight.at_start(conn, mode=mode, config_digest=digest, resumed=resumed, wall_ms=now_ms, venue_ms=venue_ms)
 
 
 def _release(db: Database, epoch: int, wall_ms: Callable[[], int], unwritten: list[str]) -> None:

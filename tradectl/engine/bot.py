@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from tradectl.alerts.log_sink import LogSink
 from tradectl.config.schema import Config
 from tradectl.domain.instrument import Instrument
+from tradectl.domain.limited import Limited
+from tradectl.domain.policy import Policy
 from tradectl.domain.ports import Clock
+from tradectl.domain.position import Side
 from tradectl.execution.exits import ExitRules
 from tradectl.execution.observe import Evident
 from tradectl.execution.protect import ProtectionRules
@@ -56,19 +59,30 @@ class Memory:
     strikes: Strikes = field(default_factory=Strikes)  # stops refused and closes failed, in passes in a row
     bare_ms: dict[str, int] = field(default_factory=dict)  # symbol → how long an entry just made had no stop yet
     blind_waiting: dict[str, int] = field(default_factory=dict)  # symbol → when its unknown emergency request expires
+    bound: Mapping[str, str] | None = None  # limit → whose it is, as last written down
+    policy: Policy | None = None  # as last read
+    policy_ms: int = 0  # when, venue clock
+    large: dict[str, int] = field(default_factory=dict)  # symbol → cycles in a row that it was too large
+    clean: dict[str, int] = field(default_factory=dict)  # degrading invariant → the first cycle without it
+    swept: frozenset[str] = frozenset()  # orders whose cancel in a halt has no outcome yet
+    said_findings: frozenset[tuple[str, str]] = frozenset()
+    kept_ms: int | None = None  # when time was last kept, by the clock that nobody sets
+    said_waiting: str = ""  # why a halt does not clear itself
     acted_blind: bool = False  # something was done without the store, and waits in the emergency journal
     alerts: list[PendingAlert] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Bot:
+    """strategy: None in a guard session, which decides nothing of its own."""
+
     config: Config
     db: Database
     venue: Evident
     pace: Pace
     clock: Clock
     door: Door
-    strategy: Strategy
+    strategy: Strategy | None
     instruments: Mapping[str, Instrument]  # a Listed learns of new ones
     symbols: tuple[str, ...]
     epoch: int
@@ -76,4 +90,26 @@ class Bot:
     protection: ProtectionRules
     exits: ExitRules
     emergency: EmergencyDoor
+    config_digest: str  # of everything the configuration says, as `validate-config` prints it
+    stepped: bool  # the market moves step by step, and the wall's clock says nothing of its time
     memory: Memory = field(default_factory=Memory)
+
+    @property
+    def limited(self) -> Limited | None:
+        """The limits of mode live_limited; None in any other."""
+        return self.door.limited.limits if self.door.limited is not None else None
+
+    @property
+    def guard(self) -> bool:
+        """It watches an account that something else trades."""
+        return self.strategy is None
+
+    @property
+    def traded(self) -> tuple[str, ...]:
+        """The symbols that something is decided about in each cycle."""
+        return () if self.guard else self.symbols
+
+    @property
+    def sides(self) -> frozenset[Side]:
+        """The directions that positions may have."""
+        return self.strategy.sides if self.strategy is not None else frozenset(Side)

@@ -1,6 +1,6 @@
 """One cycle, the whole flow on one page: read the world once, decide, act, record.
 
-    observe → ingest → resolve doubts → reconcile → protect → manage what is open
+    observe → ingest → resolve doubts → reconcile → protect → invariants → manage what is open
             → (per symbol) gates → signal → gates → size → intent → venue → record
 
 Refusals block entries only: protection, managing what is open, early exits, ingestion and the resolving of doubts run
@@ -16,7 +16,18 @@ import asyncio
 
 from tradectl.domain.signal import Decision, NoSignal, Signal, Sized, SymbolRefusal
 from tradectl.domain.snapshot import Snapshot
-from tradectl.engine import acting, managing, market, protecting, reconciling, record, state, telling
+from tradectl.engine import (
+    acting,
+    guarding,
+    managing,
+    market,
+    preflight,
+    protecting,
+    reconciling,
+    record,
+    state,
+    telling,
+)
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.errors import Busy
@@ -52,13 +63,18 @@ async def run_cycle(bot: Bot, number: int) -> CycleReport:
     if protected.changed:
         snapshot, books = await _look_again(bot, report)
 
-    # 3. What restricts trading now, said once whenever it changes.
+    # 3. The invariants and the emergency stop: latches set and cleared, a halt swept. Then what restricts trading now,
+    #    said once whenever it changes.
+    report.judged = guarding.judge(bot, snapshot, books, cycle=number)
+    lifted = preflight.lift(bot, books)
+    if await guarding.sweep_if_halted(bot, snapshot) or report.judged.changed or lifted:
+        snapshot, books = await _look_again(bot, report)
     account = state.account_context(bot, snapshot, books)
     report.system_state = telling.system_state(bot, account)
 
-    # 4. Each symbol: market data concurrently; what is open is managed; then decisions, one after another so that each
-    #    counts against the limits.
-    views = await asyncio.gather(*(_look(bot, account, books, symbol) for symbol in bot.symbols))
+    # 4. Each symbol that is traded (none in a guard session): market data concurrently; what is open is managed; then
+    #    decisions, one after another so that each counts against the limits.
+    views = await asyncio.gather(*(_look(bot, account, books, symbol) for symbol in bot.traded))
     managed = await managing.manage(bot, snapshot, books, account, views)
     decided: list[market.View] = []
     for view in views:
@@ -123,6 +139,7 @@ def _think(bot: Bot, view: market.View, books: state.Books, report: CycleReport)
     if pipeline.refused(view.data_verdicts):
         return telling.refused(bot, SymbolRefusal(view.symbol, view.verdicts + view.data_verdicts), view.ctx)
 
+    assert bot.strategy is not None, "a guard session looks at no symbol"
     opinion = bot.strategy.evaluate(view.symbol, view.ctx.candles)
     if not isinstance(opinion, Signal):
         if acting.wants_early_exit(bot, view, books, opinion):

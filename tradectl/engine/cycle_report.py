@@ -8,6 +8,18 @@ from decimal import Decimal
 from tradectl.domain.signal import Decision
 from tradectl.domain.snapshot import Snapshot
 from tradectl.execution.ingest import Ingested
+from tradectl.safety.breach import Breach
+from tradectl.safety.emergency_stop import Trip
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one moment was found to be. `unexplained` as in SafetyView."""
+
+    breaches: tuple[Breach, ...]
+    trips: tuple[Trip, ...]
+    unexplained: Decimal | None
+    changed: bool  # a latch was set or cleared
 
 
 @dataclass(slots=True)
@@ -23,3 +35,4 @@ class CycleReport:
     ingested: list[Ingested] = field(default_factory=list)
     duration_ms: int = 0
     throttled_ms: int = 0
+    judged: Judgement | None = None

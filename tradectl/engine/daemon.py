@@ -21,8 +21,9 @@ from tradectl.domain.intent import Intent
 from tradectl.domain.ledger import ClosedTrade
 from tradectl.domain.system_state import Latch
 from tradectl.domain.tags import Tag
-from tradectl.engine import record
+from tradectl.engine import guard_session, guarding, record
 from tradectl.engine.assemble import Assembled, RunOptions, assemble
+from tradectl.engine.between import look_after
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle import run_cycle
 from tradectl.engine.cycle_report import CycleReport
@@ -129,14 +130,16 @@ async def live(assembled: Assembled, options: RunOptions, log_path: str, stop: S
     tally = Run(options, venue_from_ms=bot.clock.now_ms())
     _log.emit(
         Tag.SESSION,
-        f"session {assembled.session.number} in {options.mode} mode on {bot.venue.name}",
+        f"session {assembled.session.number} in {options.session_mode} mode on {bot.venue.name}",
         account=bot.db.identity.account,
         symbols=",".join(bot.symbols),
         interval=bot.config.perps.interval,
         store=bot.db.path,
         epoch=bot.epoch,
     )
-    if not bot.config.perps.enabled:
+    if bot.guard:
+        guard_session.say_start(bot)
+    elif not bot.config.perps.enabled:
         _log.emit(Tag.SESSION, "Perps trading disabled: no entries; positions stay protected", level=30)
     restore(bot)
     with bot.db.read() as conn:
@@ -235,6 +238,7 @@ async def _attempt(assembled: Assembled, tally: Run) -> bool:
     except (Busy, StoreUnwritable) as error:
         tally.failed += 1
         _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"cycle not completed: {error.what}", error=type(error).__name__)
+        guarding.aborted(bot)
         if isinstance(error, StoreBusy | StoreUnwritable):
             await _protect_blind(bot)
         return False
@@ -280,12 +284,18 @@ async def _wait(assembled: Assembled, stop: Stop, deadline: float | None, began:
     if pause <= 0:
         await asyncio.sleep(0)  # lets a signal in
         return
-    until = now() + pause
+    bot = assembled.bot
+    watch_s = float(bot.config.engine.protection_seconds) if done and assembled.ground.wall else None
+    until, watch_at = now() + pause, now() + (watch_s or 0)
     while not stop.event.is_set() and (left := until - now()) > 0:
+        step = min(left, HEARTBEAT_SECONDS) if watch_s is None else min(left, HEARTBEAT_SECONDS, watch_at - now())
         try:
-            await asyncio.wait_for(stop.event.wait(), min(left, HEARTBEAT_SECONDS))
+            await asyncio.wait_for(stop.event.wait(), max(step, 0))
         except TimeoutError:
             _heartbeat(assembled)
+        if watch_s is not None and now() >= watch_at and until - now() > 0 and not stop.event.is_set():
+            await look_after(bot)
+            watch_at = now() + watch_s
 
 
 def _pause_seconds(assembled: Assembled, done: bool) -> float:
@@ -334,6 +344,7 @@ def _finish(assembled: Assembled, tally: Run, log_path: str) -> SessionReport:
         in_doubt=len(doubtful),
         state_path=str(bot.db.path),
         log_path=log_path,
+        guard=bot.guard,
     )
     _log.emit(
         Tag.SESSION,

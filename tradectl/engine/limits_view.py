@@ -1,4 +1,7 @@
-"""Each limit with its value and headroom, as `state show` prints it without a config: written by every cycle."""
+"""Each limit with its value and headroom, as `state show` prints it without a config: written by every cycle.
+
+In a guard session only those that halt: the others are of entries, and it makes none.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,59 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
+from tradectl.config.in_force import MODE
+from tradectl.config.schema import Config
 from tradectl.domain.candle import HOUR_MS, MINUTE_MS
+from tradectl.domain.limited import Limited
+from tradectl.domain.money import ZERO, divide
 from tradectl.domain.risk_state import RiskState
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.engine.state import Books
+from tradectl.safety.breach import Level
+from tradectl.safety.check import BOUNDS
+from tradectl.safety.invariants import equity_drawdown, margin_utilisation
+from tradectl.safety.view import values_of
 from tradectl.store.limits import LimitRow
 
 _DAY = "the next UTC day, or tradectl state reset --scope daily"
 _PEAK = "recovery above it, or tradectl state reset --scope peak"
 _STREAK = "its cooldown, or tradectl state reset --scope streak"
 _SESSION = "a new session, or tradectl state reset --scope session"
+_HALT = "tradectl killswitch clear --approver NAME --reason TEXT, where it has halted"
 _MARGIN = "closing or reducing positions"
 
 
 def rows(bot: Bot, report: CycleReport, books: Books, risk: RiskState) -> list[LimitRow]:
-    return [*_money_limits(bot, report, risk), *_counts(bot, report, books, risk)]
+    if bot.guard:
+        return list(_bounds(bot, report, risk))
+    found = [
+        *_money_limits(books.config, report, risk, bot.limited),
+        *_counts(bot, report, books, risk),
+        *_bounds(bot, report, risk),
+    ]
+    return [replace(row, source=books.bound[row.name]) if row.name in books.bound else row for row in found]
 
 
-def _money_limits(bot: Bot, report: CycleReport, risk: RiskState) -> Iterator[LimitRow]:
-    config, snapshot = bot.config, report.snapshot
+def _bounds(bot: Bot, report: CycleReport, risk: RiskState) -> Iterator[LimitRow]:
+    """The halting bounds: what they measure now, and how far that is from a halt."""
+    values, snapshot = values_of(report.snapshot, risk), report.snapshot
+    equity = snapshot.equity
+    for bound in BOUNDS:
+        if bound.level is not Level.HALT:
+            continue
+        value, limit = bound.inequality.term.value(values), bound.limit(bot.config)
+        if bound.invariant == margin_utilisation.ID:
+            left = limit * equity - snapshot.account.initial_margin
+        elif bound.invariant == equity_drawdown.ID:
+            left = equity - values["peak_equity"] * (1 - limit)
+        else:
+            left = limit - values["positions"]
+        yield LimitRow(bound.row_name, value, limit, left, bound.unit, _HALT, report.snapshot.at_ms)
+
+
+def _money_limits(config: Config, report: CycleReport, risk: RiskState, limited: Limited | None) -> Iterator[LimitRow]:
+    snapshot = report.snapshot
     equity, at_ms = snapshot.equity, snapshot.at_ms
     daily = config.trading.max_daily_risk
     worst = min(risk.realised_today, equity - risk.day_start_equity)
@@ -45,6 +81,18 @@ def _money_limits(bot: Bot, report: CycleReport, risk: RiskState) -> Iterator[Li
     yield LimitRow(
         "margin_ratio", snapshot.margin_ratio, ratio, ratio * equity - maintenance, "fraction", _MARGIN, at_ms
     )
+    if limited is not None:
+        largest = max((abs(one.qty) * one.mark_price for one in snapshot.positions), default=ZERO)
+        yield LimitRow(
+            "position_notional",
+            divide(largest, equity) if equity > 0 else None,
+            limited.max_position,
+            limited.max_position * equity - largest,
+            "fraction",
+            _MARGIN,
+            at_ms,
+            MODE,
+        )
     exposure = config.risk.max_exposure_pct
     yield LimitRow(
         "exposure", snapshot.exposure, exposure, exposure * equity - snapshot.notional, "fraction", _MARGIN, at_ms
@@ -52,7 +100,7 @@ def _money_limits(bot: Bot, report: CycleReport, risk: RiskState) -> Iterator[Li
 
 
 def _counts(bot: Bot, report: CycleReport, books: Books, risk: RiskState) -> Iterator[LimitRow]:
-    config, at_ms = bot.config, report.snapshot.at_ms
+    config, at_ms = books.config, report.snapshot.at_ms
     yield _count("positions", len(report.snapshot.positions), config.risk.max_concurrent_positions, _MARGIN, at_ms)
     yield _streak(bot, risk, at_ms)
     entries = books.session.entries

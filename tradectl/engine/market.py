@@ -48,6 +48,7 @@ async def look(bot: Bot, account: AccountContext, books: Books, symbol: str) -> 
     needed = bot.config.perps.early_exit_on_cross or bot.exits.trailing_atr_min > 0  # candles, by what is held
     if pipeline.refused(verdicts) and not (holds and needed):
         return View(symbol, verdicts, holds=holds)
+    assert bot.strategy is not None, "a guard session looks at no symbol"
     limit = pipeline.candles_needed(bot.config, bot.strategy.needs)
     try:
         candles = await bot.venue.candles(symbol, bot.config.perps.interval, limit)

@@ -35,9 +35,10 @@ async def reconcile(bot: Bot, picture: Snapshot) -> Plan:
     found = await find(
         bot.db,
         bot.venue,
-        sides=bot.strategy.sides,
+        sides=bot.sides,
         report_only=not bot.protection.unexplained,
         first=FirstLook(picture, settled=settled),
+        guard=bot.guard,
     )
     _say(bot, found)
     if found.actions:

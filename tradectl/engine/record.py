@@ -12,12 +12,12 @@ from tradectl.domain.risk_state import RiskState
 from tradectl.domain.signal import Decision
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.tags import Tag
-from tradectl.engine import limits_view, state, telling
+from tradectl.engine import guarding, limits_view, state, telling
 from tradectl.engine.bot import Bot
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.engine.market import View
 from tradectl.errors import Busy, StoreUnwritable
-from tradectl.store import cycles, decisions, intents, journal, lease, ledger, limits, outbox, risk, views
+from tradectl.store import cycles, decisions, intents, journal, lease, ledger, limits, outbox, risk, settings, views
 from tradectl.store.connection import Connection
 
 _log = logs.get("engine.record")
@@ -51,6 +51,12 @@ def save(bot: Bot, report: CycleReport, books: state.Books, looked: Iterable[Vie
                 text=item.text,
                 context=dict(item.context),
             )
+        guarding.keep_time(bot, conn, wall_ms)
+        if report.judged is not None:
+            guarding.keep_baseline(conn, report.snapshot, books, report.judged)
+        if books.bound != bot.memory.bound:
+            settings.put(conn, "policy.bound", "; ".join(f"{name}: {source}" for name, source in books.bound.items()))
+            bot.memory.bound = books.bound
         limits.save(conn, limits_view.rows(bot, report, books, counters))
         views.save_account(conn, report.snapshot)
         cycles.save_progress(conn, cycles.Progress(report.number, at_ms, wall_ms))

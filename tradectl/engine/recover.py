@@ -51,11 +51,11 @@ def restore(bot: Bot) -> None:
         )
     for latch in active:
         _log.emit(
-            Tag.SAFETY_KILL_SWITCH if latch.scope == "" else Tag.SAFETY_UNKNOWN_ORDER,
-            f"{latch.name.value} holds since {utc_text(latch.set_at_ms)}: {latch.reason}",
+            Tag.SAFETY_UNKNOWN_ORDER if latch.rule.by_symbol and latch.scope else Tag.SAFETY_KILL_SWITCH,
+            f"{latch.title} holds since {utc_text(latch.set_at_ms)}: {latch.reason}",
             level=30,
             scope=latch.scope or "account",
-            clear_with=latch.rule.cleared_by,
+            clear_with=latch.cleared_by,
         )
     reason = halt.read(str(bot.db.path))
     if reason is not None:
@@ -99,11 +99,13 @@ async def recover(bot: Bot) -> bool:
             ingested = state.joined(ingested, more)
     except VenueUnreachable as error:
         bot.memory.recovery_reason = f"the venue could not be read: {error.what}"
-        _log.emit(Tag.SAFETY_RECON_BLOCK, f"no entries until the venue was read: {error.what}")
+        waits = "nothing is guarded" if bot.guard else "no entries"
+        _log.emit(Tag.SAFETY_RECON_BLOCK, f"{waits} until the venue was read: {error.what}")
         return False
     books = state.load_books(bot, snapshot)
     for symbol, sentence in books.disagreements.items():
-        _log.emit(Tag.SAFETY_RECON_BLOCK, f"no entries on {symbol} until the books agree: {sentence}", symbol=symbol)
+        blocked = "books and venue differ" if bot.guard else f"no entries on {symbol} until the books agree"
+        _log.emit(Tag.SAFETY_RECON_BLOCK, f"{blocked}: {sentence}", symbol=symbol)
     for position in snapshot.positions:
         if position.symbol in books.managed:
             _log.emit(

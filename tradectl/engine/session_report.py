@@ -42,6 +42,7 @@ class SessionReport:
     state_path: str
     log_path: str
     unwritten: tuple[str, ...] = ()  # what of the end itself could not be written to the store
+    guard: bool = False  # the trades are then of whoever traded
 
     @property
     def wins(self) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from tradectl.config.in_force import in_force
+from tradectl.config.schema import Config
 from tradectl.domain.candle import day_start_ms
 from tradectl.domain.intent import Intent, Purpose
 from tradectl.domain.ledger import OpenTrade
@@ -14,6 +16,7 @@ from tradectl.domain.money import ZERO, divide
 from tradectl.domain.risk_state import RiskState, first_state, observe_equity
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import Latch
+from tradectl.engine import policies
 from tradectl.engine.bot import Bot
 from tradectl.execution.ingest import Ingested, ingest, read_over
 from tradectl.execution.observe import compare_books
@@ -24,6 +27,7 @@ from tradectl.store.connection import Connection
 from tradectl.store.intents import EntryPlan
 
 CATCH_UP_TRIES = 3
+NOTHING_BOUND: Mapping[str, str] = {}
 FRESH_DAY_MS = 60_000  # a first look this soon after midnight still shows midnight's equity
 
 
@@ -49,7 +53,10 @@ class Books:
     disagreements: Mapping[str, str]
     managed: Mapping[str, Managed]
     processed: Mapping[str, int]
+    partially_closed: Mapping[str, int]  # symbol → when, of those that the cooldown still counts
     session: session.Session
+    config: Config  # in force: the strictest of configuration and policy
+    bound: Mapping[str, str]  # limit → whose it is, where it is not the configuration's own
 
 
 async def take_in(bot: Bot, snapshot: Snapshot) -> tuple[Snapshot, Ingested]:
@@ -58,6 +65,8 @@ async def take_in(bot: Bot, snapshot: Snapshot) -> tuple[Snapshot, Ingested]:
     The cursor moves with what was taken in and never with what a picture promises: a list of fills can lag behind.
     """
     memory = bot.memory
+    if bot.door.limited is not None:
+        bot.door.limited.observe(snapshot)
     due_ms = bot.config.engine.closed_trades_seconds * 1000
     merged = Ingested(memory.cursor)
     over = _read_over_due(bot, snapshot)
@@ -87,6 +96,8 @@ async def take_in(bot: Bot, snapshot: Snapshot) -> tuple[Snapshot, Ingested]:
             break  # as before: nothing new is to be learnt by asking again at once
         if attempt + 1 < CATCH_UP_TRIES:
             snapshot = await bot.venue.snapshot()
+            if bot.door.limited is not None:
+                bot.door.limited.observe(snapshot)
     memory.differing = _differing(bot, snapshot) if memory.settled_seq < snapshot.event_seq else {}
     return snapshot, merged
 
@@ -118,6 +129,10 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
         bot.memory.books = Remembered(managed, trades, positions.flying(conn))
         running = session.current(conn)
         assert running is not None, "a session is started before the first cycle"
+        # a policy limits entries, and a guard session makes none
+        config, bound = bot.config, NOTHING_BOUND
+        if not bot.guard:
+            config, bound = in_force(bot.config, policies.look(bot, conn), bot.limited)
         return Books(
             risk=moved_on(stored, snapshot, realised),
             open_trades=trades,
@@ -128,8 +143,16 @@ def load_books(bot: Bot, snapshot: Snapshot) -> Books:
             disagreements=compare_books(snapshot, trades),
             managed=managed,
             processed=cycles.processed(conn),
+            partially_closed=_partially_closed(conn, config, snapshot.at_ms),
             session=running,
+            config=config,
+            bound=bound,
         )
+
+
+def _partially_closed(conn: Connection, config: Config, now_ms: int) -> dict[str, int]:
+    cooldown_ms = config.risk.partial_close_cooldown_seconds * 1000
+    return ledger.partial_closes(conn, now_ms - cooldown_ms) if cooldown_ms else {}
 
 
 def note_bare(bot: Bot, books: Books) -> None:
@@ -156,7 +179,7 @@ def moved_on(stored: RiskState | None, snapshot: Snapshot, realised_since_midnig
 def account_context(bot: Bot, snapshot: Snapshot, books: Books) -> AccountContext:
     """The account as the gates see it; entries in doubt count against the limits at once (promise 8)."""
     context = AccountContext(
-        config=bot.config,
+        config=books.config,
         now_ms=snapshot.at_ms,
         snapshot=snapshot,
         risk=books.risk,
@@ -170,6 +193,8 @@ def account_context(bot: Bot, snapshot: Snapshot, books: Books) -> AccountContex
         disagreements=books.disagreements,
         unlisted=frozenset(books.open_trades) - {one.symbol for one in snapshot.positions if one.qty},
         signalled_ms=bot.memory.signalled_ms,
+        partially_closed_ms=books.partially_closed,
+        limited=bot.limited,
     )
     in_doubt: dict[str, int] = {}
     ahead = _ahead_of_books(snapshot, books)

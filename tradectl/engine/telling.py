@@ -12,9 +12,10 @@ from tradectl import logs
 from tradectl.domain.candle import HOUR_MS, day_of, utc_text
 from tradectl.domain.money import amount
 from tradectl.domain.signal import Decision, NoSignal, SymbolRefusal, Verdict
-from tradectl.domain.system_state import SystemState
+from tradectl.domain.system_state import SystemState, speaking
 from tradectl.domain.system_state import system_state as strictest
 from tradectl.domain.tags import Tag
+from tradectl.engine import guard_session
 from tradectl.engine.bot import Bot, PendingAlert
 from tradectl.engine.cycle_report import CycleReport
 from tradectl.risk.context import AccountContext, SymbolContext
@@ -23,6 +24,7 @@ _log = logs.get("engine.cycle")
 REPEAT_MS = HOUR_MS
 NEW_CANDLE = "new_candle"
 ERROR = "error"
+_STATE_TAGS = {SystemState.PAUSED: Tag.SAFETY_PAUSED, SystemState.DEGRADED: Tag.SAFETY_DEGRADED}
 WAITING = "waiting"  # nothing was decided: the last decision stands until the next candle closes
 
 
@@ -145,18 +147,21 @@ def _say_change(bot: Bot, state: SystemState, account: AccountContext) -> None:
     before = bot.memory.system_state
     if state is SystemState.NORMAL:
         if before:
-            _log.emit(Tag.SAFETY_RECOVERED, "trading is permitted again", before=before)
+            said = "no latch stands any more" if bot.guard else "trading is permitted again"
+            _log.emit(Tag.SAFETY_RECOVERED, said, before=before)
         return
-    tag = {SystemState.PAUSED: Tag.SAFETY_PAUSED}.get(state, Tag.SAFETY_KILL_SWITCH)
+    tag = _STATE_TAGS.get(state, Tag.SAFETY_KILL_SWITCH)
     if account.halt_reason is not None:
         sentence = f"halted by a halt file: {account.halt_reason.strip()}"
         hint = "tradectl killswitch clear --approver NAME --reason TEXT"
     else:
-        latch = next(latch for latch in account.latches if latch.rule.state is state)
-        sentence = f"{latch.rule.effect}; set {utc_text(latch.set_at_ms)} by {latch.set_by}: {latch.reason}"
-        hint = latch.rule.cleared_by
+        latch = speaking(account.latches, state)
+        assert latch is not None, "a state comes from a latch"
+        sentence = f"{latch.effect(guard=bot.guard)}; set {utc_text(latch.set_at_ms)} by {latch.set_by}: {latch.reason}"
+        hint = latch.cleared_by
     _log.emit(tag, sentence, clear_with=hint)
-    alert(bot, tag.value.lower(), "", sentence, {"state": state.value}, urgent=state is SystemState.HALTED)
+    context = {"state": state.value, "clear_with": hint}
+    alert(bot, tag.value.lower(), "", sentence, context, urgent=state is SystemState.HALTED)
 
 
 def summary(bot: Bot, report: CycleReport) -> None:
@@ -165,8 +170,8 @@ def summary(bot: Bot, report: CycleReport) -> None:
         sentence = f"requests were slowed down for {report.throttled_ms / 1000:.3f}s in this cycle"
         _log.emit(Tag.SAFETY_RATE_LIMIT, sentence, level=20, throttled_ms=report.throttled_ms)
     try:
-        fields = summary_fields(bot, report)
-        sentence = _in_words(bot, report)
+        fields = guard_session.summary_fields(report) if bot.guard else summary_fields(bot, report)
+        sentence = guard_session.in_words(bot, report) if bot.guard else _in_words(bot, report)
     except Exception as error:
         _log.emit(Tag.CYCLE_SUMMARY_FAILED, f"{type(error).__name__}: {error}", cycle=report.number)
         return

@@ -2,7 +2,7 @@
 
 Protection and what an operator asked for are possible in every state; entries need everything, and one symbol holds
 one position: a second entry beside it is refused here too, whatever the gates have thought (promise 8), and so is a
-slice of an entry whose position was closed, or is being closed, between two slices.
+slice of an entry whose position was closed, or is being closed, between two slices. A guard session takes no entry.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from pathlib import Path
 
 from tradectl.domain.intent import IntentDraft, Purpose
 from tradectl.domain.lifecycle import PositionState
-from tradectl.domain.system_state import PERMISSIONS, Latch, system_state
+from tradectl.domain.system_state import PERMISSIONS, Latch, first_blocking, system_state
 from tradectl.errors import EntryRefused
-from tradectl.store import halt, intents, latches, lease, ledger, positions
+from tradectl.store import guard, halt, intents, latches, lease, ledger, positions, session
 from tradectl.store.connection import Connection
 
 EXIT_IN_DOUBT = "exit_in_doubt"
 OCCUPIED = "occupied"
 OVER = "entry_over"
 RACED = "raced"
+GUARD = "guard"
 _ALWAYS = (Purpose.STOP, Purpose.CANCEL, Purpose.AMEND, Purpose.CLOSE)
 
 
@@ -60,6 +61,14 @@ def admit(
 def _admit_entry(
     conn: Connection, draft: IntentDraft, active: tuple[Latch, ...], halted: str | None, store: Path
 ) -> None:
+    if session.guards(conn):
+        raise EntryRefused(
+            "a guard session takes no entries",
+            code=GUARD,
+            where=draft.symbol,
+            why=guard.WHY,
+            hint="tradectl run without --guard trades",
+        )
     if halted is not None:
         raise EntryRefused(
             "a halt file forbids entries", code="halt_file", where=halt.halt_path(str(store)), why=halted
@@ -67,11 +76,11 @@ def _admit_entry(
     blocking = first_blocking(active, draft.symbol)
     if blocking is not None:
         raise EntryRefused(
-            f"the latch {blocking.name.value} forbids entries",
+            f"the latch {blocking.title} forbids entries",
             code=blocking.name.value,
-            where=blocking.scope or "account",
+            where=blocking.scope if blocking.rule.by_symbol and blocking.scope else "account",
             why=f"set by {blocking.set_by}: {blocking.reason}",
-            hint=blocking.rule.cleared_by,
+            hint=blocking.cleared_by,
         )
     _one_position(conn, draft)
 
@@ -116,15 +125,3 @@ def _no_exit_in_doubt(conn: Connection, symbol: str) -> None:
                 why="a second exit is sent only when the venue has shown what became of the first",
                 hint="the bot asks the venue each cycle",
             )
-
-
-def first_blocking(active: tuple[Latch, ...], symbol: str) -> Latch | None:
-    """The first latch that forbids an entry on this symbol: the account's own, or one of the symbol's."""
-    for latch in active:
-        state = latch.rule.state
-        if state is None:
-            if latch.scope in ("", symbol):
-                return latch
-        elif not PERMISSIONS[state].entries and latch.scope in ("", symbol):
-            return latch
-    return None

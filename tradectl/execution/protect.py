@@ -40,6 +40,7 @@ from tradectl.store.database import Database
 
 _log = logs.get("execution.protect")
 TRIES = 2  # of a refused stop, in one pass
+_REPORTED = "nothing of ours explains it, and such positions are only reported"
 _LEFT_BEHIND = (Purpose.STOP, Purpose.TP1, Purpose.TP2)
 
 
@@ -132,6 +133,9 @@ class _Pass:
             if symbol in self._instruments:
                 await self._put_in_order(seen, snapshot, whose)
             return
+        if self._only_reported(seen.position) and trade is not None and trade.naked_since_ms is not None:
+            note(self.result.reported, seen.position, _REPORTED)  # said when it began; no request helps it
+            return
         # What is about to be alarmed about is looked at again: an operator may have closed it since the snapshot.
         with self._db.read() as conn:
             self._newest[symbol] = intents.newest_stop(conn, symbol)
@@ -159,6 +163,9 @@ class _Pass:
         symbol = position.symbol
         flying = self._flying.get(symbol, ZERO)
         return ours_of(position, self._managed.get(symbol), self._trades.get(symbol), flying)
+
+    def _only_reported(self, position: PositionFact) -> bool:
+        return not self._rules.unexplained and self._ours(position) is None
 
     def _wanted(self, position: PositionFact, cover: Coverage) -> Decimal:
         instrument = self._instruments[position.symbol]
@@ -251,10 +258,10 @@ class _Pass:
     async def _cover(self, look: Look) -> None:
         position, cover = look.position, look.cover
         symbol, side = position.symbol, position.side
-        ours = self._ours(position)
-        if ours is None and not self._rules.unexplained:
-            note(self.result.naked, position, "nothing of ours explains it, and such positions are only reported")
+        if self._only_reported(position):
+            note(self.result.reported, position, _REPORTED)
             return
+        ours = self._ours(position)
         instrument = self._instruments[symbol]
         missing = abs(position.qty) - cover.covered_qty
         qty = placeable(position, missing, instrument)

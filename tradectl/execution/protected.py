@@ -32,6 +32,7 @@ class Protected:
     waiting: dict[str, str] = field(default_factory=dict)  # naked, and an order under way may have ended that
     gone: dict[str, str] = field(default_factory=dict)  # closed or covered by somebody else since the snapshot
     halted: dict[str, str] = field(default_factory=dict)  # naked, and trading is halted for it
+    reported: dict[str, str] = field(default_factory=dict)  # naked, not ours, and nothing was tried: see `unexplained`
 
     @property
     def changed(self) -> bool:

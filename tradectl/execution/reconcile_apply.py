@@ -235,6 +235,7 @@ class Reconciler:
             symbol = action.scope
             for what, failed in (
                 (result.naked, True),
+                (result.reported, True),
                 (result.waiting, True),
                 (result.closed, False),
                 (result.gone, False),

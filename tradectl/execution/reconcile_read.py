@@ -22,6 +22,7 @@ from tradectl.domain.system_state import LatchName
 from tradectl.execution import making_way
 from tradectl.execution.ingest import fetch_events, read_over
 from tradectl.execution.reconcile import Plan, plan
+from tradectl.execution.reconcile_guard import in_guard
 from tradectl.execution.reconcile_sides import Flight, Local
 from tradectl.store import intents, invented, latches, ledger, positions, seen_orders
 from tradectl.store.connection import Connection
@@ -67,8 +68,12 @@ async def find(
     adopt: frozenset[str] = frozenset(),
     report_only: bool = False,
     first: FirstLook | None = None,
+    guard: bool = False,
 ) -> Plan:
-    """The plan for the world as it is now: what it needs a person for, two readings have seen. Raises as read_sides."""
+    """The plan for the world as it is now: what it needs a person for, two readings have seen. Raises as read_sides.
+
+    guard: what it means in a guard session.
+    """
     before: frozenset[tuple[str, str, str]] | None = None
     for _ in range(LOOKS):
         read = await read_sides(db, venue, sides, first)
@@ -78,7 +83,7 @@ async def find(
         if not now or now == before:
             break
         before = now
-    return found
+    return in_guard(found) if guard else found
 
 
 def local_side(

@@ -23,7 +23,8 @@ from tradectl.domain.system_state import Latch, LatchName
 from tradectl.domain.tags import Tag
 from tradectl.errors import VenueUnreachable
 from tradectl.execution.admission import admit
-from tradectl.store import intents, latches, outbox
+from tradectl.execution.limited import LimitedDoor
+from tradectl.store import intents, latches, outbox, safety
 from tradectl.store.connection import Connection
 from tradectl.store.database import Database
 
@@ -74,6 +75,7 @@ class Door:
         recv_window_ms: int,
         spacing_ms: int = 0,
         turn: Callable[[], Awaitable[None]] | None = None,
+        limited: LimitedDoor | None = None,
     ) -> None:
         self._db = db
         self._venue = venue
@@ -83,6 +85,7 @@ class Door:
         self._window_ms = recv_window_ms
         self._spacing_ms = spacing_ms
         self._turn = turn
+        self.limited = limited
         # Symbol → when its last request expires, while its outcome has not been written: the store failed on the way.
         self.unsettled: dict[str, int] = {}
 
@@ -101,6 +104,8 @@ class Door:
         created_ms = self._clock.now_ms()
         with self._db.transaction() as conn:
             admit(conn, draft, store=self._db.path, epoch=self._epoch, last_resort=last_resort, seen=seen)
+            if self.limited is not None and draft.purpose.adds_exposure:
+                self.limited.admit(conn, draft)
             intent = intents.record(
                 conn,
                 draft,
@@ -195,6 +200,7 @@ class Door:
             if now is not None and now.state is not IntentState.RECORDED:
                 return self._settle_adopted(conn, now, outcome, at_ms)
             intents.advance(conn, intent.number, IntentState.SENT, at_ms=at_ms)
+            _count(conn, intent, outcome)
             if isinstance(outcome, Confirmed):
                 return intents.advance(conn, intent.number, IntentState.CONFIRMED, at_ms=at_ms, order=outcome.order)
             if isinstance(outcome, Rejected):
@@ -239,6 +245,14 @@ class Door:
             text=sentence,
             context={"symbol": intent.symbol, "client_id": intent.client_id, "qty": _shown(intent.qty)},
         )
+
+
+def _count(conn: Connection, intent: Intent, outcome: Outcome) -> None:
+    """Execution errors in a row, for the emergency stop: a success ends them; an order that had ended is none."""
+    if isinstance(outcome, Confirmed):
+        safety.forget_errors(conn)
+    elif isinstance(outcome, Unknown) or (outcome.code, intent.purpose) != (ORDER_NOT_FOUND, Purpose.CANCEL):
+        safety.count_error(conn)
 
 
 def block_symbol(conn: Connection, intent: Intent, wall_ms: int, at_ms: int, reason: str) -> None:

@@ -23,12 +23,13 @@ from tradectl.domain.system_state import Latch, LatchName
 from tradectl.domain.tags import Tag
 from tradectl.execution.protected import ProtectionRules
 from tradectl.execution.submit import Door, Submitted
-from tradectl.store import latches, outbox
+from tradectl.store import latches, outbox, safety
 from tradectl.store.database import Database
 
 _log = logs.get("execution.unprotectable")
 CLOSES = 2  # passes in a row that a close fails, before trading is halted
-_TYPE = Tag.SAFETY_KILL_SWITCH.value.lower()
+SCOPE = "protection"  # the invariant that it is
+_TYPE = Tag.SAFETY_HALT.value.lower()
 _REPEAT_MS = 5 * MINUTE_MS
 
 
@@ -112,14 +113,17 @@ async def close(door: Door, position: PositionFact, size: Decimal, instrument: I
 
 
 def halt(db: Database, position: PositionFact, sentence: str, *, wall_ms: int, now_ms: int) -> None:
-    """The kill switch's latch, with its alert, in one transaction; one that is set already stays as it is."""
-    symbol = position.symbol
+    """A halt of our own, with its alert, in one transaction; one that is set already stays as it is."""
+    symbol, said = position.symbol, f"UNPROTECTABLE: {sentence}"
     with db.transaction() as conn:
-        fresh = latches.get(conn, LatchName.KILL_SWITCH) is None
+        standing = latches.get(conn, LatchName.HALT, SCOPE)
+        fresh = standing is None
+        latch = standing or Latch(LatchName.HALT, SCOPE, "bot", wall_ms, said)
         if fresh:
-            latches.set_latch(conn, Latch(LatchName.KILL_SWITCH, "", "bot", wall_ms, sentence))
+            latches.set_latch(conn, latch)
+            safety.note_halt(conn)
         said_ms = outbox.last_ms(conn, _TYPE, symbol)
         if fresh or said_ms is None or now_ms - said_ms >= _REPEAT_MS:
-            context = {"symbol": symbol, "qty": text(abs(position.qty))}
-            outbox.put(conn, at_ms=now_ms, type=_TYPE, symbol=symbol, urgent=True, text=sentence, context=context)
-    _log.emit(Tag.SAFETY_KILL_SWITCH, sentence, level=50 if fresh else 40, symbol=symbol)
+            context = {"symbol": symbol, "qty": text(abs(position.qty)), **latch.told}
+            outbox.put(conn, at_ms=now_ms, type=_TYPE, symbol=symbol, urgent=True, text=said, context=context)
+    _log.emit(Tag.SAFETY_HALT, said, latch.told, level=50 if fresh else 40, symbol=symbol)

@@ -94,6 +94,7 @@ class Flattened:
     adding: tuple[OrderFact, ...]
     state: SystemState | None
     recorded: Recorded | None  # None: there was nothing to do
+    guard: bool = False  # others trade this account, and no state of ours keeps them from it
 
     @property
     def realised(self) -> Decimal:
@@ -109,6 +110,8 @@ class Flattened:
 
     @property
     def entries_allowed(self) -> bool | None:
+        if self.guard:
+            return True
         return None if self.state is None else PERMISSIONS[self.state].entries
 
     @property
@@ -185,7 +188,7 @@ async def apply(
     recorded = _record(books, planned, exits, left, reason=reason, actor=actor)
     if not recorded.where:
         left.append(f"{'what was done' if _sent(exits) else 'this command'} is recorded nowhere: {recorded.trouble}")
-    return Flattened(planned, tuple(exits), tuple(left), adding, trading_state(books), recorded)
+    return Flattened(planned, tuple(exits), tuple(left), adding, trading_state(books), recorded, books.guard())
 
 
 def _sent(exits: Sequence[Exit]) -> bool:
@@ -195,7 +198,7 @@ def _sent(exits: Sequence[Exit]) -> bool:
 
 def nothing_done(books: Books, planned: FlattenPlan) -> Flattened:
     """The answer where nothing is open."""
-    return Flattened(planned, (), planned.absent, planned.adding, trading_state(books), None)
+    return Flattened(planned, (), planned.absent, planned.adding, trading_state(books), None, books.guard())
 
 
 def trading_state(books: Books) -> SystemState | None:

@@ -1,5 +1,8 @@
 """`killswitch activate` after its fence: drain, sweep, flatten where asked, verify, and the record of it all.
 
+In a guard session the latch stops nobody's entries: the sweep goes on until it stays clean, and NOT FENCED is the
+answer whatever came of it.
+
 The fence stands before any of this begins, so nothing here may end the command early: what fails is reported, with
 how to finish by hand, and the rest goes on.
 """
@@ -23,6 +26,7 @@ from tradectl.execution.sweep import Hands, Swept, sweep
 from tradectl.operations import act_record
 from tradectl.operations.act_record import Recorded
 from tradectl.operations.killswitch_check import Check, check, describe, ways_out
+from tradectl.operations.killswitch_guard import CLEAN_WINDOWS, Watch, sweep_until_clean
 from tradectl.operations.killswitch_record import LISTED, SUBJECT
 from tradectl.operations.killswitch_venue import Books, hands
 from tradectl.operations.opening import Desk, open_venue, wall_ms
@@ -50,12 +54,17 @@ class Activation:
     next: tuple[str, ...]
     recorded: Recorded
     trouble: str  # why the venue could not be worked on; '' when it could
+    watch: Watch | None = None  # of a guard session, whose account nothing fences
+
+    @property
+    def guard(self) -> bool:
+        return self.watch is not None
 
     @property
     def exit_code(self) -> ExitCode:
         if not self.fence.fenced:
             return ExitCode.REFUSED
-        return ExitCode.OK if self.verified else ExitCode.DRIFT
+        return ExitCode.OK if self.verified and not self.guard else ExitCode.DRIFT
 
 
 async def apply(fenced: FenceResult, *, flatten: bool, ask_flatten: AskFlatten, actor: str) -> Activation:
@@ -97,6 +106,8 @@ class _Run:
         self.closed: list[Reduced] = []
         self.check: Check | None = None
         self.declined = ""
+        need_ms = CLEAN_WINDOWS * books.windows().recv_window_ms
+        self.watch = Watch(need_ms) if fenced.guard or books.guard() else None
 
     async def go(self) -> None:
         desk = open_venue(self.books.path, self.books.identity(), self.books.db, for_exit=True)
@@ -129,6 +140,15 @@ class _Run:
     async def _sweep(self, desk: Desk, own: Hands) -> None:
         """Sweeps, looks again, and sweeps what has come up meanwhile, at most PASSES times."""
         latest: dict[str, Swept] = {}
+        if self.watch is not None:
+            window_ms = self.books.windows().recv_window_ms
+            try:
+                await sweep_until_clean(
+                    own, desk.venue, desk.clock, self.watch, latest, window_ms=window_ms, reason=REASON
+                )
+            finally:
+                self._swept(latest, own)
+            return
         for _ in range(PASSES):
             snapshot = await desk.venue.snapshot()
             for one in await sweep(own, snapshot, reason=REASON, tried=frozenset(latest)):
@@ -136,6 +156,9 @@ class _Run:
             seen = check(await desk.venue.snapshot())
             if all(order.order_id in latest for order in (*seen.adding, *seen.targets)):
                 break
+        self._swept(latest, own)
+
+    def _swept(self, latest: dict[str, Swept], own: Hands) -> None:
         self.swept = list(latest.values())
         if own.store_trouble:
             self.books.trouble = own.store_trouble
@@ -191,6 +214,7 @@ class _Run:
             next=tuple(self._next(verified)),
             recorded=recorded,
             trouble=self.trouble,
+            watch=self.watch,
         )
 
     def _also_latch(self) -> None:
@@ -204,6 +228,11 @@ class _Run:
         said = []
         if self.trouble:
             said.append(f"the venue could not be read to the end: {self.trouble}")
+        if self.watch is not None and not self.watch.clean and not self.trouble:
+            said.append(
+                f"orders that can add exposure keep coming: {self.watch.came_up} since the first look, none for only "
+                f"{self.watch.clean_ms / 1000:.1f} s"
+            )
         if self.drained is not None and not self.drained.complete:
             unsettled = [one.client_id for one in self.drained.entries if not one.settled]
             said.append(f"entries are still in doubt: {', '.join(unsettled) or self.drained.why}")
@@ -235,6 +264,9 @@ class _Run:
     def _next(self, verified: bool) -> list[str]:
         store = str(self.fenced.path)
         rows = []
+        if self.watch is not None:
+            rows.append("disable the API key of whatever else trades this account, at the venue, or stop it:")
+            rows.append("nothing here can; then again, it is safe to repeat")
         if self.check is not None:
             rows += [command for one in self.check.naked for command in ways_out(one.symbol, store)]
         if not verified:
@@ -258,6 +290,9 @@ class _Run:
         drained = self.drained
         return {
             "how": self.fenced.how,
+            "guard": self.watch is not None,
+            "clean_ms": self.watch.clean_ms if self.watch is not None else None,
+            "came_up": self.watch.came_up if self.watch is not None else None,
             "reason": self.fenced.reason,
             "fenced_by": self.fenced.by,
             "verified": verified,
@@ -276,7 +311,8 @@ class _Run:
     def _short(self, verified: bool) -> str:
         gone = sum(one.result in ("cancelled", "gone") for one in self.swept)
         kept = sum(one.result == "kept" for one in self.swept)
-        return f"cancelled {gone}, kept {kept}, {'verified' if verified else 'not verified'}"
+        fenced = "NOT FENCED (guard session), " if self.watch is not None else ""
+        return f"{fenced}cancelled {gone}, kept {kept}, {'verified' if verified else 'not verified'}"
 
 
 def _row(one: Swept) -> str:

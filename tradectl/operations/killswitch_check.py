@@ -6,7 +6,7 @@ is covered by its stops. Shared by `activate`, `status` and `clear`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tradectl.domain.money import text
@@ -54,6 +54,7 @@ class Check:
     targets: tuple[OrderFact, ...]  # take-profits still resting
     stops: tuple[OrderFact, ...]
     held: tuple[Held, ...]
+    snapshot: Snapshot = field(repr=False)  # what it was read from
     flaw: str = ""  # why there may be more than this
 
     @property
@@ -69,6 +70,7 @@ def check(snapshot: Snapshot) -> Check:
         targets=tuple(order for order in resting if must_go(order) and not order.can_add_exposure),
         stops=tuple(order for order in resting if order.protective),
         held=tuple(_held(snapshot, position) for position in snapshot.positions if position.qty),
+        snapshot=snapshot,
         flaw=snapshot.flaw or "; ".join(snapshot.absences),
     )
 

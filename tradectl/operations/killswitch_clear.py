@@ -7,8 +7,10 @@ file removed, so that a crash in between leaves the account fenced, never open w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
+from tradectl.domain.money import ZERO, percent, text
 from tradectl.domain.system_state import Latch, LatchName, SystemState, system_state
 from tradectl.errors import Busy, NotAvailable, Refused, StoreRefused, StoreUnwritable, ToolError, VenueUnreachable
 from tradectl.execution.resolve import adopt_doubt, resolve
@@ -17,11 +19,13 @@ from tradectl.operations.killswitch_check import Check, check, ways_out
 from tradectl.operations.killswitch_record import CLEARED
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import StoreRef, open_venue, wall_ms
-from tradectl.store import emergency, halt, journal, latches
+from tradectl.store import emergency, halt, journal, latches, limits, risk
 from tradectl.store.actor import operator_name
 from tradectl.store.connection import Connection
+from tradectl.store.database import Database
 
-_LATCH_ROW = f"latch:{LatchName.KILL_SWITCH.value}"
+_CLEARS = (LatchName.KILL_SWITCH, LatchName.HALT)
+_LATCH_ROWS = tuple(f"latch:{name.value}" for name in _CLEARS)
 _NEWER_ROWS = 1_000  # state rows since the plan that are looked through
 
 
@@ -31,13 +35,15 @@ class ClearPlan:
 
     path: Path
     state: SystemState
-    latch: Latch | None
+    latch: Latch | None  # the strictest of `latches`
     halt_text: str | None
     blockers: tuple[str, ...]
     pending: int
     check: Check | None
     head: int = 0  # the journal's last row when this was planned
+    latches: tuple[Latch, ...] = ()  # that it clears: an operator's, and halts of the bot's own
     damaged: tuple[str, ...] = ()  # of the emergency journal: skipped, which clearing puts on record
+    guard: bool = False  # a guard session: clearing ends the sweep, and lets nothing go
 
     @property
     def active(self) -> bool:
@@ -75,7 +81,8 @@ async def plan(books: Books, *, actor: str) -> ClearPlan:
         active = latches.active(conn)
         head, _ = journal.head(conn)
     halt_text = halt.read(str(db.path))
-    latch = next((one for one in active if one.name is LatchName.KILL_SWITCH), None)
+    standing = tuple(sorted((one for one in active if one.name in _CLEARS), key=lambda one: _CLEARS.index(one.name)))
+    latch = standing[0] if standing else None
     state = SystemState.HALTED if halt_text is not None else system_state(active)
     found = emergency.look(books.path)
     pending = len(found.records)
@@ -87,9 +94,13 @@ async def plan(books: Books, *, actor: str) -> ClearPlan:
         blockers += [one.sentence() for one in seen.naked]
     if found.unreadable:
         blockers.append(found.unreadable)
+    blockers += _breached(db, seen, standing)
     for one in books.entries_in_doubt() or ():
         blockers.append(f"entry {one.client_id} ({one.symbol}) is in doubt: {one.detail or one.state.value}")
-    return ClearPlan(books.path, state, latch, halt_text, tuple(blockers), pending, seen, head, found.damaged)
+    return ClearPlan(
+        books.path, state, latch, halt_text, tuple(blockers), pending, seen, head, standing, found.damaged,
+        guard=books.guard(),
+    )  # fmt: skip
 
 
 async def _look(books: Books, blockers: list[str], actor: str) -> Check | None:
@@ -112,6 +123,32 @@ async def _look(books: Books, blockers: list[str], actor: str) -> Check | None:
         return None
 
 
+def _breached(db: Database, seen: Check | None, standing: tuple[Latch, ...]) -> list[str]:
+    """Halting bounds that a fresh look still finds violated: the bot would halt again at once."""
+    scopes = {one.scope for one in standing if one.name is LatchName.HALT}
+    if seen is None or not scopes:
+        return []
+    with db.read() as conn:
+        rows = {row.name: row for row in limits.load(conn)}
+        counters = risk.load(conn)
+    snapshot = seen.snapshot
+    now = {
+        "margin_utilisation": ("margin utilisation", snapshot.margin_utilisation),
+        "equity_drawdown": ("drawdown", counters.drawdown(snapshot.equity) if counters is not None else None),
+        "position_count": ("positions", Decimal(len(seen.held))),
+    }
+    found = []
+    for scope in sorted(scopes & now.keys()):
+        row, (label, value) = rows.get(f"{scope}_halt"), now[scope]
+        if row is None or row.limit is None:
+            continue
+        beyond = value is None or value > row.limit or (value == row.limit and row.unit == "fraction")
+        if beyond:
+            shown = [percent(one) if row.unit == "fraction" else text(one) for one in (value or ZERO, row.limit)]
+            found.append(f"{label} is {shown[0]} still (halts at {shown[1]})")
+    return found
+
+
 def refuse(planned: ClearPlan, *, override: bool) -> None:
     """Raises Refused while something speaks against it, unless overridden."""
     if not planned.blockers or override:
@@ -128,7 +165,7 @@ def refuse(planned: ClearPlan, *, override: bool) -> None:
 
 def _refuse_newer_fence(conn: Connection, planned: ClearPlan) -> None:
     """Somebody may have fenced while this operator was being asked: only what was shown is cleared."""
-    newer = [row for row in journal.page(conn, planned.head, _NEWER_ROWS, kind="state") if row.subject == _LATCH_ROW]
+    newer = [row for row in journal.page(conn, planned.head, _NEWER_ROWS, kind="state") if row.subject in _LATCH_ROWS]
     halt_text = halt.read(str(planned.path))
     if not newer and halt_text == planned.halt_text:
         return
@@ -151,7 +188,9 @@ def apply(books: Books, planned: ClearPlan, *, approver: str, reason: str, overr
     with db.transaction() as conn:
         _refuse_newer_fence(conn, planned)
         absorbed = emergency.absorb(conn, books.path, at_ms=at_ms)
-        cleared = latches.clear(conn, LatchName.KILL_SWITCH, "", by=approver, reason=reason, at_ms=at_ms)
+        cleared = [
+            latches.clear(conn, one.name, one.scope, by=approver, reason=reason, at_ms=at_ms) for one in planned.latches
+        ]
         active = latches.active(conn)
         journal.append(
             conn,
@@ -164,7 +203,7 @@ def apply(books: Books, planned: ClearPlan, *, approver: str, reason: str, overr
                 "typed_by": operator_name(),
                 "before": planned.state.value,
                 "after": system_state(active).value,
-                "latch": f"set by {cleared.set_by}: {cleared.reason}" if cleared is not None else None,
+                "latch": "; ".join(f"set by {one.set_by}: {one.reason}" for one in cleared if one is not None) or None,
                 "halt_file": planned.halt_text,
                 "override": bool(overridden),
                 "overridden": list(overridden),

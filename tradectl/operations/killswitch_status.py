@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tradectl.domain.intent import Purpose
-from tradectl.domain.system_state import LATCH_RULES, Latch, LatchName
+from tradectl.domain.system_state import LATCH_RULES, Latch, LatchName, SystemState, speaking
 from tradectl.errors import Busy, ExitCode, NotAvailable, StoreRefused, VenueUnreachable
 from tradectl.operations.killswitch_check import Check, check
 from tradectl.operations.killswitch_record import last_summary
 from tradectl.operations.killswitch_venue import Books
 from tradectl.operations.opening import StoreRef, open_store, open_venue
-from tradectl.store import emergency, halt, intents, latches
+from tradectl.store import emergency, halt, intents, latches, session
 from tradectl.store.identity import Identity
 
 
@@ -23,7 +23,7 @@ class Status:
 
     path: Path
     identity: Identity | None
-    latch: Latch | None
+    latch: Latch | None  # the strictest of those that halt
     halt_file: str | None
     halt_text: str | None
     summary: Mapping[str, object] | None
@@ -34,6 +34,8 @@ class Status:
     venue_trouble: str
     store_trouble: str
     emergency_troubles: tuple[str, ...] = ()  # what is wrong with the emergency journal
+    guard: bool = False  # a guard session: what stands here stops nobody else's entries
+    others: tuple[Latch, ...] = ()  # that halt as well
 
     @property
     def active(self) -> bool:
@@ -41,7 +43,15 @@ class Status:
 
     @property
     def clear_with(self) -> str:
-        return f"{LATCH_RULES[LatchName.KILL_SWITCH].cleared_by} --state {self.path}"
+        """The command for this store. A halt file without a latch is cleared as the kill switch is."""
+        return self.commands[0]
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """What clears each of those that halt, the strictest first."""
+        standing = [one.cleared_by for one in (self.latch, *self.others) if one is not None]
+        said = dict.fromkeys(standing or [LATCH_RULES[LatchName.KILL_SWITCH].cleared_by])
+        return tuple(one.replace("--reason TEXT", f"--reason TEXT --state {self.path}", 1) for one in said)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -62,7 +72,8 @@ async def read(ref: StoreRef) -> Status:
     except (Busy, StoreRefused) as error:
         if halt_text is None:
             raise
-        seen, trouble = await _look(path, Books(path, None, error.what, damaged=isinstance(error, StoreRefused)))
+        books = Books(path, None, error.what, damaged=isinstance(error, StoreRefused))
+        seen, trouble = await _look(path, books)
         return Status(
             path,
             None,
@@ -77,12 +88,15 @@ async def read(ref: StoreRef) -> Status:
             trouble,
             error.what,
             troubles,
+            books.guard(),
         )
     try:
         with db.read() as conn:
-            latch = latches.get(conn, LatchName.KILL_SWITCH)
+            active = latches.active(conn)
+            latch = speaking(active, SystemState.HALTED)
             summary = last_summary(conn, latch.set_at_ms if latch is not None else 0)
             doubtful = intents.in_doubt(conn)
+            guards = session.guards(conn)
         identity = db.identity
         seen, trouble = await _look(path, Books(path, db))
     finally:
@@ -101,6 +115,8 @@ async def read(ref: StoreRef) -> Status:
         venue_trouble=trouble,
         store_trouble="",
         emergency_troubles=troubles,
+        guard=guards,
+        others=tuple(one for one in active if one.rule.state is SystemState.HALTED and one != latch),
     )
 
 

@@ -18,7 +18,7 @@ from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor, Hands
 from tradectl.operations import bot_life
 from tradectl.operations.opening import SIM, Desk, StoreRef, exchange_file, open_store
-from tradectl.store import cycles, emergency, intents, lease, pointers
+from tradectl.store import cycles, emergency, intents, lease, pointers, session
 from tradectl.store.database import Database
 from tradectl.store.identity import Identity
 
@@ -102,6 +102,17 @@ class Books:
         except (Busy, StoreRefused) as error:
             self.trouble = error.what
             return None
+
+    def guard(self) -> bool:
+        """Whether others trade this account: by the newest session, else by what the bot left beside the store."""
+        if self.db is not None:
+            try:
+                with self.db.read() as conn:
+                    return session.guards(conn)
+            except (Busy, StoreRefused) as error:
+                self.trouble = error.what
+        facts = emergency.look(self.path).facts
+        return facts is not None and facts.guard and (self.db is None or facts.identity == self.db.identity)
 
     def bot_alive(self, wall_ms: int) -> bool:
         """Whether a bot may still settle its own intents; taken for alive when the store cannot be read."""

@@ -26,6 +26,7 @@ class LimitLine(NamedTuple):
     sentence: str
     clears: str
     at_ms: int
+    source: str = ""  # whose limit it is, where it is not the configuration's own
 
 
 class _Rule(NamedTuple):
@@ -44,6 +45,9 @@ _RULES = {
     "consecutive_losses": _Rule("{} more in a row", "SAFETY_CIRCUIT_BREAKER"),
     "session_trades": _Rule("{} more entries in this session", "SAFETY_SESSION_TRADES"),
     "session_runtime": _Rule("{} left", "SAFETY_SESSION_RUNTIME"),
+    "margin_utilisation_halt": _Rule("{} more of margin", "a halt (MARGIN_CRITICAL)"),
+    "equity_drawdown_halt": _Rule("{} more may be lost from the peak", "a halt (DRAWDOWN_CRITICAL)"),
+    "position_count_halt": _Rule("{} more", "a halt (TOO_MANY_POSITIONS)", at_limit=False),
 }
 _AN_INSTANT_MS = 10**11  # three years: a longer span of time is an instant
 _MOST_DECIMALS = 8
@@ -62,6 +66,7 @@ def line(row: LimitRow, currency: str) -> LimitLine:
         sentence=_sentence(row, currency, breached),
         clears=row.clears,
         at_ms=row.at_ms,
+        source=row.source,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tradectl.domain.system_state import Latch, LatchName, SystemState, system_state
 from tradectl.operations.opening import wall_ms
-from tradectl.store import halt, latches
+from tradectl.store import halt, latches, session
 from tradectl.store.database import Database
 
 NO_REASON = "operator's pause"
@@ -14,13 +14,17 @@ NO_REASON = "operator's pause"
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """`changed` False: it was so already, and `latch` is the one that stands. `still`: what restricts trading now."""
+    """`changed` False: it was so already, and `latch` is the one that stands. `still`: what restricts trading now.
+
+    guard: a guard session, in which there is nothing to pause.
+    """
 
     changed: bool
     latch: Latch | None
     state: SystemState
     still: tuple[Latch, ...]
     halt_text: str | None
+    guard: bool = False
 
 
 def pause(db: Database, *, by: str, reason: str) -> Paused:
@@ -29,7 +33,8 @@ def pause(db: Database, *, by: str, reason: str) -> Paused:
         changed = latches.set_latch(conn, Latch(LatchName.PAUSE, "", by, wall_ms(), reason or NO_REASON))
         latch = latches.get(conn, LatchName.PAUSE)
         active = latches.active(conn)
-    return _result(db, changed, latch, active)
+        guards = session.guards(conn)
+    return _result(db, changed, latch, active, guard=guards)
 
 
 def resume(db: Database, *, by: str, reason: str) -> Paused:
@@ -40,7 +45,9 @@ def resume(db: Database, *, by: str, reason: str) -> Paused:
     return _result(db, latch is not None, latch, active)
 
 
-def _result(db: Database, changed: bool, latch: Latch | None, active: tuple[Latch, ...]) -> Paused:
+def _result(
+    db: Database, changed: bool, latch: Latch | None, active: tuple[Latch, ...], *, guard: bool = False
+) -> Paused:
     halt_text = halt.read(str(db.path))
     state = SystemState.HALTED if halt_text is not None else system_state(active)
-    return Paused(changed, latch, state, active, halt_text)
+    return Paused(changed, latch, state, active, halt_text, guard)

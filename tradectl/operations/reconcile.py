@@ -92,7 +92,8 @@ async def plan(books: Books, desk: Desk, rules: StopRules, adopt: frozenset[str]
     """Reads both sides; changes nothing. Raises VenueUnreachable, StoreBusy and its kin."""
     db = books.db
     assert db is not None, "reconciliation needs the store"
-    found = await find(db, desk.venue, sides=rules.sides, adopt=adopt, report_only=not rules.protection.unexplained)
+    report_only, guard = not rules.protection.unexplained, books.guard()
+    found = await find(db, desk.venue, sides=rules.sides, adopt=adopt, report_only=report_only, guard=guard)
     unknown = sorted(adopt - {one.symbol for one in found.findings})
     if unknown:
         raise UsageError(

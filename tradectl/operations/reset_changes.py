@@ -11,7 +11,7 @@ from tradectl.domain.money import amount, percent, text
 from tradectl.domain.position import Protection, coverage
 from tradectl.domain.risk_state import RiskState
 from tradectl.domain.snapshot import Snapshot
-from tradectl.domain.system_state import Latch, LatchName
+from tradectl.domain.system_state import LATCH_RULES, Latch, LatchName
 from tradectl.errors import UsageError
 from tradectl.operations.times import when
 from tradectl.store import cycles, halt, intents, latches, limits, risk, session, views
@@ -82,10 +82,11 @@ def latch_name(scope: str) -> tuple[LatchName, str | None]:
     """(name, symbol or None for every scope of it) of 'latch:NAME' or 'latch:NAME:SYMBOL'."""
     name, _, symbol = scope.removeprefix(LATCH_PREFIX).partition(":")
     try:
-        return LatchName(name), symbol.upper() or None
+        found = LatchName(name)
     except ValueError:
         names = ", ".join(latch.value for latch in LatchName)
         raise UsageError(f"there is no latch '{name}'", hint=f"one of: {names}") from None
+    return found, (symbol.upper() if LATCH_RULES[found].by_symbol else symbol) or None
 
 
 def changes(world: World, scope: str) -> Iterator[Change]:
@@ -179,17 +180,25 @@ def _latch(world: World, latch: Latch) -> Change:
         holds = f"the halt file {world.halt_path} still halts: {world.halt_reason}"
         hint = "tradectl killswitch clear --approver NAME --reason TEXT removes both"
         return Change(target, before, "cleared", holds, final=True, hint=hint)
+    if latch.name in _ESS:
+        hint = "tradectl ess reset --approver NAME --reason TEXT"
+        return Change(target, before, "cleared", "the emergency stop is re-armed, not cleared", final=True, hint=hint)
     return Change(target, before, "cleared", _still_holds(world, latch))
+
+
+_ESS = (LatchName.ESS_TRIPPED, LatchName.ESS_COOLING)
 
 
 def _still_holds(world: World, latch: Latch) -> str:
     if latch.name is LatchName.PAUSE:
         return ""  # an operator's wish is its only cause
     reasons = []
-    doubts = [intent.client_id for intent in world.doubts if latch.scope in ("", intent.symbol)]
+    doubts = [
+        intent.client_id for intent in world.doubts if not latch.rule.by_symbol or latch.scope in ("", intent.symbol)
+    ]
     if doubts:
         reasons.append(f"orders in doubt: {', '.join(doubts)}")
-    if latch.name is LatchName.KILL_SWITCH and world.seen is not None:
+    if latch.name in (LatchName.KILL_SWITCH, LatchName.HALT) and world.seen is not None:
         naked = [
             position.symbol
             for position in world.seen.positions
@@ -197,7 +206,21 @@ def _still_holds(world: World, latch: Latch) -> str:
         ]
         if naked:
             reasons.append(f"not fully covered by stops when last seen: {', '.join(naked)}")
+    if latch.name is LatchName.HALT and (beyond := _beyond(world, latch.scope)):
+        reasons.append(beyond)
     return "; ".join(reasons)
+
+
+def _beyond(world: World, invariant: str) -> str:
+    """The halting bound of an invariant, where the last cycle still measured it broken; '' otherwise."""
+    row = next((row for row in world.limits if row.name == f"{invariant}_halt"), None)
+    if row is None or row.limit is None:
+        return ""
+    shown = percent if row.unit == "fraction" else text
+    if row.value is None:
+        return f"{invariant} could not be measured when last looked at (halts at {shown(row.limit)})"
+    reached = row.value >= row.limit if row.unit == "fraction" else row.value > row.limit
+    return f"{invariant} was {shown(row.value)} when last measured (halts at {shown(row.limit)})" if reached else ""
 
 
 def _reset_daily(state: RiskState) -> RiskState:

@@ -13,6 +13,7 @@ from tradectl.config.available import refuse_unavailable
 from tradectl.config.load import Resolved, load
 from tradectl.config.secrets import redact
 from tradectl.domain.candle import INTERVALS_MS
+from tradectl.domain.limited import LIVE_LIMITED
 from tradectl.engine.assemble import MODES, RunOptions
 from tradectl.engine.daemon import run
 from tradectl.engine.session_report import SessionReport
@@ -27,6 +28,7 @@ class RunRequest:
     """As typed. `console` is where log lines go beside the log file."""
 
     mode: str
+    guard: bool
     cycles: int | None
     for_text: str | None
     speed_text: str | None
@@ -35,6 +37,7 @@ class RunRequest:
     interval: str | None
     durable: bool
     fresh: bool
+    confirm: str | None
     config: tuple[Path, ...]
     store: Path | None
     verbose: int
@@ -57,6 +60,11 @@ def plan(request: RunRequest) -> RunPlan:
         raise UsageError(f"there is no mode {request.mode!r}", hint=f"one of: {', '.join(MODES)}")
     if request.interval is not None and request.interval not in INTERVALS_MS:
         raise UsageError(f"there is no interval {request.interval!r}", hint=f"one of: {', '.join(INTERVALS_MS)}")
+    if request.guard and request.fresh:
+        raise UsageError(
+            "--guard watches an account that is traded, and --fresh would set that account aside",
+            hint="leave one of the two out",
+        )
     resolved = load(request.config)
     faults = refuse_unavailable(resolved, request.mode)
     if faults:
@@ -65,12 +73,15 @@ def plan(request: RunRequest) -> RunPlan:
             faults=tuple(str(fault) for fault in faults),
             hint="take these out, or wait for the step that reads them",
         )
+    if request.mode == LIVE_LIMITED:
+        _must_confirm(resolved.config.account, request)
     if resolved.config.sim.source == "replay" and not request.replay:
         raise UsageError("sim.source is replay and no file is named", hint="add --replay FILE (repeatable)")
     for file in request.replay:
         _refuse_what_is_no_candle_file(file)
     options = RunOptions(
         mode=request.mode,
+        guard=request.guard,
         cycles=request.cycles,
         for_seconds=seconds(request.for_text) if request.for_text is not None else None,
         speed=_speed(request.speed_text, replay=bool(request.replay)),
@@ -85,6 +96,19 @@ def plan(request: RunRequest) -> RunPlan:
     return RunPlan(
         resolved, options, request.console, request.colour, "DEBUG" if request.verbose else resolved.config.log.level
     )
+
+
+def _must_confirm(account: str, request: RunRequest) -> None:
+    """A mode for real money names the account it is meant for; nothing there begins anew."""
+    if request.fresh:
+        raise UsageError(f"--fresh is for paper; mode {request.mode} goes on with what the account has")
+    if request.confirm is None:
+        raise UsageError(f"mode {request.mode} wants the account named", hint=f"--confirm {account}")
+    if request.confirm != account:
+        raise UsageError(
+            f"--confirm names {request.confirm!r}, the configuration's account is {account!r}: nothing was started",
+            hint="name the configuration that you mean with --config, or the account that it has",
+        )
 
 
 def _refuse_what_is_no_candle_file(file: Path) -> None:

@@ -107,3 +107,4 @@ class StatePage(NamedTuple):
     store: StoreFacts
     last_backup: str | None
     warnings: tuple[str, ...]
+    guard: bool = False  # the newest session is a guard session

@@ -14,7 +14,7 @@ from tradectl.domain.system_state import LatchName
 from tradectl.errors import NotAvailable, Refused, UsageError
 from tradectl.operations import backups, limit_lines, reset_changes
 from tradectl.operations.reset_changes import COUNTERS, LATCH_PREFIX, Change, World
-from tradectl.store import backup, journal, latches, limits, risk, session
+from tradectl.store import backup, journal, latches, limits, risk, safety, session
 from tradectl.store.actor import operator_name
 from tradectl.store.connection import Connection
 from tradectl.store.database import Database
@@ -133,6 +133,8 @@ def _do(conn: Connection, world: World, change: Change, request: Request, now_ms
     if change.target.startswith(LATCH_PREFIX):
         name, symbol = reset_changes.latch_name(change.target)
         latches.clear(conn, name, symbol or "", by=request.approver, reason=request.reason, at_ms=now_ms)
+        if name is LatchName.EQUITY_JUMP:
+            safety.set_baseline(conn, None)  # equity is as it is: the next look begins anew
     elif change.target == "session" and world.session is not None:
         session.reset_entries(conn)
         start_ms = reset_changes.session_start(world, world.session)

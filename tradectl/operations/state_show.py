@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tradectl.domain.position import PositionFact, Protection, coverage
 from tradectl.domain.snapshot import Snapshot
-from tradectl.domain.system_state import PERMISSIONS, Latch, LatchName, SystemState, system_state
+from tradectl.domain.system_state import PERMISSIONS, Latch, LatchName, SystemState, speaking, system_state
 from tradectl.operations import backups, bot_life, limit_lines
 from tradectl.operations.bot_life import BotLife, Life
 from tradectl.operations.state_page import AccountLine, DoubtLine, LatchLine, OverrideLine, PositionLine, StatePage
@@ -56,13 +56,14 @@ def read(db: Database, now_ms: int) -> StatePage:
     books_only = {symbol: trade.lot.qty for symbol, trade in trades.items() if symbol not in shown}
     breached = [line.name for line in lines if line.breached]
     age_ms = max(now_ms - done.wall_ms, 0) if done.cycle else None
+    guards = newest_session is not None and newest_session.guard
     return StatePage(
-        answer=_answer(state, active, halt_reason, life, breached, now_ms),
+        answer=_answer(state, active, halt_reason, life, breached, now_ms, guard=guards),
         state=state,
-        entries_allowed=PERMISSIONS[state].entries and not breached and life.status is Life.RUNNING,
+        entries_allowed=PERMISSIONS[state].entries and not breached and not guards and life.status is Life.RUNNING,
         now_ms=now_ms,
         identity=db.identity,
-        latches=tuple(_latch_line(latch) for latch in active),
+        latches=tuple(_latch_line(latch, guard=guards) for latch in active),
         halt_file=halt.halt_path(str(db.path)) if halt_reason is not None else None,
         halt_reason=halt_reason,
         bot=life,
@@ -80,6 +81,7 @@ def read(db: Database, now_ms: int) -> StatePage:
         store=store,
         last_backup=backups.newest(db.path),
         warnings=tuple(_warnings(store, positions, books_only, seen is not None)),
+        guard=guards,
     )
 
 
@@ -102,18 +104,24 @@ def _answer(
     life: BotLife,
     breached: list[str],
     now_ms: int,
+    *,
+    guard: bool,
 ) -> str:
     if halt_reason is not None:
         return f"HALTED by a halt file: {halt_reason.splitlines()[0]} — clear with: {CLEAR_HALT}"
     if state is not SystemState.NORMAL:
-        latch = next(latch for latch in active if latch.rule.state is state)
+        latch = speaking(active, state)
+        assert latch is not None, "a state comes from a latch"
         since = f"{when(latch.set_at_ms)} ({ago(latch.set_at_ms, now_ms)})"
         return (
             f"{state.value} since {since} by {latch.set_by}: {latch.reason or 'no reason given'}"
-            f" — clear with: {latch.rule.cleared_by}"
+            f" — clear with: {latch.cleared_by}"
         )
     if life.status is not Life.RUNNING:
-        return f"NORMAL: no latch forbids entries, but the bot is {life.status.value}"
+        does = "guards nothing now: it" if guard else "no latch forbids entries, but the bot"
+        return f"NORMAL: {'the guard session ' if guard else ''}{does} is {life.status.value}"
+    if guard:
+        return "NORMAL: a guard session without a latch; it makes no entries"
     if breached:
         return f"NORMAL: no latch, but entries are refused by {', '.join(breached)} (see the limits)"
     blocked = sorted({latch.scope for latch in active if latch.rule.state is None})
@@ -123,7 +131,7 @@ def _answer(
     return "NORMAL: entries allowed"
 
 
-def _latch_line(latch: Latch) -> LatchLine:
+def _latch_line(latch: Latch, *, guard: bool) -> LatchLine:
     state = latch.rule.state
     return LatchLine(
         name=latch.name.value,
@@ -132,10 +140,10 @@ def _latch_line(latch: Latch) -> LatchLine:
         since_ms=latch.set_at_ms,
         by=latch.set_by,
         reason=latch.reason,
-        effect=latch.rule.effect,
-        cleared_by=latch.rule.cleared_by
+        effect=latch.effect(guard=guard),
+        cleared_by=latch.cleared_by
         if latch.name is not LatchName.UNKNOWN_ORDER
-        else f"{latch.rule.cleared_by} (by hand: tradectl state reset --scope latch:{latch.name.value}:{latch.scope})",
+        else f"{latch.cleared_by} (by hand: tradectl state reset --scope latch:{latch.name.value}:{latch.scope})",
     )
 
 

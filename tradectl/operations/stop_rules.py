@@ -38,7 +38,7 @@ class StopRules:
 
 def stop_rules(books: Books, config: tuple[Path, ...]) -> StopRules:
     """Raises ConfigError for a configuration that was named and cannot be used."""
-    values, source = _configured(config) if config else _stored(books)
+    values, source = _configured(config, guard=books.guard()) if config else _stored(books)
     windows = books.windows()
     return StopRules(
         ProtectionRules(
@@ -61,18 +61,19 @@ def _stored(books: Books) -> tuple[dict[str, str], str]:
                 known = settings.load(conn)
         except (Busy, StoreRefused) as error:
             books.trouble = error.what
-    defaults, _ = _configured(())
+    defaults, _ = _configured((), guard=books.guard())
     return {**defaults, **known}, "the last run's configuration" if known else DEFAULTS
 
 
-def _configured(config: tuple[Path, ...]) -> tuple[dict[str, str], str]:
+def _configured(config: tuple[Path, ...], *, guard: bool) -> tuple[dict[str, str], str]:
+    from tradectl.config.in_guard import unexplained
     from tradectl.config.load import load
 
     loaded = load(config).config
     values = {
         "perps.stop_loss_pct": text(Decimal(loaded.perps.stop_loss_pct)),
         "perps.trigger_by": loaded.perps.trigger_by,
-        "safety.protection.unexplained": loaded.safety.protection.unexplained,
+        "safety.protection.unexplained": unexplained(loaded, guard=guard),
         "strategy.sides": "",
     }
     return values, "the configuration"

@@ -15,6 +15,7 @@ from tradectl.domain.money import PRECISION_DIGITS, ZERO, divide, percent
 from tradectl.domain.signal import Verdict
 from tradectl.domain.tags import Tag
 from tradectl.risk.context import AccountContext, SymbolContext
+from tradectl.risk.liquidity import liquidity_of
 from tradectl.risk.terms import Terms
 
 _DOWN = Context(prec=PRECISION_DIGITS, rounding=ROUND_FLOOR)
@@ -104,8 +105,19 @@ def rules(ctx: SymbolContext, terms: Terms) -> Iterator[CapRule]:
         snapshot.account.available,
     )
     yield share("exposure", "exposure", _notional_at_risk(account), terms.high, risk.max_exposure_pct)
+    traded = liquidity_of(ctx)
+    assumed = "" if traded.known else f" (not known, taken as {traded.volume:.0f})"
+    yield CapRule(
+        "volume_share",
+        f"notional, as {percent(risk.max_volume_share)} of what is traded in 24 h{assumed}",
+        ZERO,
+        terms.high,
+        traded.volume * risk.max_volume_share,
+    )
     if risk.max_position_usd is not None:
         yield CapRule("max_position_usd", "margin of one position", ZERO, margin, risk.max_position_usd)
+    if account.limited is not None:
+        yield share("live_limited", "notional of one position", ZERO, terms.high, account.limited.max_position)
     yield CapRule("tier", f"notional at {terms.leverage}x", ZERO, terms.high, _largest_at(ctx, terms.leverage))
 
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from tradectl.config.schema import Config
 from tradectl.domain.candle import INTERVALS_MS, Candle
 from tradectl.domain.instrument import Instrument
+from tradectl.domain.limited import Limited
 from tradectl.domain.money import ZERO
 from tradectl.domain.risk_state import RiskState
 from tradectl.domain.signal import Sized
@@ -63,6 +64,8 @@ class AccountContext:
     pending_symbols: frozenset[str] = frozenset()
     signalled_ms: Mapping[str, int] = field(default_factory=lambda: _NO_TIMES)  # symbol → last signal acted upon
     partially_closed_ms: Mapping[str, int] = field(default_factory=lambda: _NO_TIMES)  # symbol → last partial close
+
+    limited: Limited | None = None  # the limits of mode live_limited
 
     @property
     def equity(self) -> Decimal:

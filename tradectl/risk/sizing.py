@@ -1,4 +1,4 @@
-"""From an admitted signal to a tradable quantity: risk / stop distance, scaled by confidence, then the caps in order.
+"""From an admitted signal to a tradable quantity: risk / stop distance, scaled by confidence and tier, then the caps.
 
 A quantity only ever shrinks on its way through here, and it is rounded down; too small is a refusal (promise 8).
 """
@@ -18,17 +18,20 @@ from tradectl.risk.gates import (
     equity,
     exit_plan,
     leverage,
+    liquidity,
     margin_ratio,
     min_notional,
     position_count,
     precision,
 )
+from tradectl.risk.liquidity import Liquidity, liquidity_of, tier_scale
 from tradectl.risk.terms import Terms, terms_of
 
 BEFORE_SIZING: tuple[Callable[[SymbolContext], Verdict], ...] = (
     equity.check,
     margin_ratio.check,
     position_count.check,
+    liquidity.check,
     leverage.check,
 )
 
@@ -48,7 +51,8 @@ def size(admitted: Admitted, ctx: SymbolContext) -> Sized | SymbolRefusal:
 
     terms = terms_of(ctx, signal.side)
     exits = plan(ctx, signal, terms)
-    wanted, by_risk = _by_risk(ctx, terms, exits, signal.confidence)
+    market = liquidity_of(ctx)
+    wanted, by_risk = _by_risk(ctx, terms, exits, market, signal.confidence)
     if refuses(by_risk):
         return SymbolRefusal(ctx.symbol, tuple(verdicts), signal)
 
@@ -77,7 +81,7 @@ def size(admitted: Admitted, ctx: SymbolContext) -> Sized | SymbolRefusal:
         stop_price=exits.stop,
         target_price=None if exits.targets else exits.target,
         risk_amount=qty * abs(terms.reference - exits.stop),
-        caps=bound,
+        caps=_said_of_tier(ctx, terms, market, wanted) + bound,
         verdicts=tuple(verdicts),
         targets=exits.targets,
     )
@@ -91,7 +95,9 @@ def scale_for(account: AccountContext, confidence: Decimal) -> Decimal:
     return bands.low_scale if confidence < bands.low else ONE
 
 
-def _by_risk(ctx: SymbolContext, terms: Terms, exits: ExitPlan, confidence: Decimal) -> tuple[Decimal, Verdict]:
+def _by_risk(
+    ctx: SymbolContext, terms: Terms, exits: ExitPlan, market: Liquidity, confidence: Decimal
+) -> tuple[Decimal, Verdict]:
     """The quantity whose loss at the stop is the risk capital, before any cap, with the verdict of this step."""
     account, currency = ctx.account, ctx.instrument.quote
     distance = (terms.reference - exits.stop) * terms.side.sign
@@ -106,19 +112,37 @@ def _by_risk(ctx: SymbolContext, terms: Terms, exits: ExitPlan, confidence: Deci
             "price",
             context=(("symbol", ctx.symbol),),
         )
-    scale = scale_for(account, confidence)
-    capital = account.equity * account.config.perps.risk_pct * scale
+    scale, of_tier = scale_for(account, confidence), tier_scale(account.config, market.limits_of)
+    capital = account.equity * account.config.perps.risk_pct * scale * of_tier
     qty = capital / distance
     return qty, Verdict(
         "sizing",
         True,
-        f"risk {capital:.2f} {currency} ({percent(account.config.perps.risk_pct)} of equity, confidence ×{scale}) "
-        f"over a stop distance of {distance} wants {qty * terms.reference:.2f} {currency}",
+        f"risk {capital:.2f} {currency} ({percent(account.config.perps.risk_pct)} of equity, confidence ×{scale}, "
+        f"tier {market.limits_of} ×{of_tier}) over a stop distance of {distance} "
+        f"wants {qty * terms.reference:.2f} {currency}",
         qty * distance,
         capital,
         capital - qty * distance,
         "quote",
     )
+
+
+def _said_of_tier(ctx: SymbolContext, terms: Terms, market: Liquidity, wanted: Decimal) -> tuple[Cap, ...]:
+    """What is to be said where the tier took of the size, or a limit of the leverage. `wanted` is scaled already."""
+    account, currency = ctx.account, ctx.instrument.quote
+    said: list[Cap] = []
+    scale, after = tier_scale(account.config, market.limits_of), wanted * terms.reference
+    if scale < ONE:
+        before = after / scale
+        sentence = f"size ×{scale} of {market.sentence} {currency}: size capped from {before:.2f} to {after:.2f}"
+        said.append(Cap("size_by_tier", f"{sentence} {currency}", before, after))
+    asked = account.config.perps.leverage
+    if terms.leverage < asked:
+        limit, whose = leverage.leverage_limit(ctx)
+        sentence = f"leverage capped from {asked}x to {terms.leverage}x (limit={limit}x: {whose})"
+        said.append(Cap("leverage", sentence, after, after))
+    return tuple(said)
 
 
 def _apply_caps(

@@ -22,10 +22,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from tradectl.domain.instrument import Instrument
 from tradectl.domain.money import text
 from tradectl.domain.order import BracketLeg, Confirmed, OrderRequest, OrderSide, OrderType, TriggerBy
+from tradectl.domain.system_state import first_blocking
 from tradectl.errors import ExitCode, NotAvailable, Refused, TradectlError
-from tradectl.execution.admission import first_blocking
 from tradectl.operations.opening import exchange_file
 from tradectl.sim.embedded import Existing, open_existing
 from tradectl.sim.ops import PlaceOrder
@@ -123,27 +124,33 @@ class _Rehearsal:
             )
 
     def _set_the_scene(self) -> None:
-        """At least one position with its stop, and an order of somebody else's that could open another."""
+        """At least one position with its stop."""
         with self._exchange() as exchange:
             held = asyncio.run(exchange.venue.snapshot()).positions
-            listed = asyncio.run(exchange.venue.instruments())
-            symbol = held[0].symbol if held else next(iter(exchange.host.state.prices))
-            price = asyncio.run(exchange.venue.ticker(symbol)).last
-            instrument = listed[symbol]
-            qty = max(instrument.min_qty, instrument.floor_qty(instrument.min_notional * 3 / price))
             if not held:
+                symbol, instrument, qty, price = self._smallest(exchange)
                 stop = BracketLeg(instrument.ceil_price(price * _STOP_SHARE), TriggerBy.LAST)
                 _place(exchange, symbol, OrderType.MARKET, qty, stop=stop)
-            _place(exchange, symbol, OrderType.LIMIT, qty, price=instrument.floor_price(price * _ENTRY_SHARE))
             scene = asyncio.run(exchange.venue.snapshot())
         stops = sum(order.protective for order in scene.orders)
-        adding = sum(order.can_add_exposure for order in scene.orders)
         held_now = f"{len(scene.positions)} position{'s' if len(scene.positions) > 1 else ''}"
-        self._say(
-            "the scene",
-            bool(scene.positions and stops and adding),
-            f"{held_now}, stops resting: {stops}, orders that could open more: {adding}",
-        )
+        self._say("the scene", bool(scene.positions and stops), f"{held_now}, stops resting: {stops}")
+
+    def _rest_an_order(self) -> int:
+        """Somebody else's, that could open another position; a bot that is awake would halt at it. How many rest."""
+        with self._exchange() as exchange:
+            symbol, instrument, qty, price = self._smallest(exchange)
+            _place(exchange, symbol, OrderType.LIMIT, qty, price=instrument.floor_price(price * _ENTRY_SHARE))
+            return sum(order.can_add_exposure for order in asyncio.run(exchange.venue.snapshot()).orders)
+
+    def _smallest(self, exchange: Existing) -> tuple[str, Instrument, Decimal, Decimal]:
+        """(symbol, its instrument, a small order's quantity, the last price): of what is held, or of anything."""
+        held = asyncio.run(exchange.venue.snapshot()).positions
+        symbol = held[0].symbol if held else next(iter(exchange.host.state.prices))
+        instrument = asyncio.run(exchange.venue.instruments())[symbol]
+        price = asyncio.run(exchange.venue.ticker(symbol)).last
+        qty = max(instrument.min_qty, instrument.floor_qty(instrument.min_notional * 3 / price))
+        return symbol, instrument, qty, price
 
     @contextmanager
     def _hung_bot(self) -> Iterator[subprocess.Popen[bytes]]:
@@ -159,7 +166,9 @@ class _Rehearsal:
         try:
             worked = _wait(lambda: bot.poll() is not None or self._cycle() > before) and bot.poll() is None
             bot.send_signal(signal.SIGSTOP)
-            self._say("the bot hangs", worked, f"process {bot.pid} stopped after cycle {self._cycle()}")
+            adding = self._rest_an_order()
+            evidence = f"process {bot.pid} stopped after cycle {self._cycle()}; orders that could open more: {adding}"
+            self._say("the bot hangs", worked and bool(adding), evidence)
             yield bot
         finally:
             if bot.poll() is None:

@@ -34,12 +34,13 @@ class Steps:
     fatal: int = 0  # 0: at none
     taken: int = 0
     log: list[str] | None = None  # what each step was, where somebody wants to know
+    fatal_at: str = ""  # how the step begins at which it dies: 'send place'; '': at none
 
     def take(self, what: str) -> bool:
         self.taken += 1
         if self.log is not None:
             self.log.append(what)
-        return self.taken == self.fatal
+        return self.taken == self.fatal or bool(self.fatal_at and what.startswith(self.fatal_at))
 
 
 @dataclass(slots=True)

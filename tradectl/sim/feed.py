@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from tradectl.domain.candle import HOUR_MS, INTERVALS_MS, Candle
+from tradectl.domain.candle import DAY_MS, HOUR_MS, INTERVALS_MS, Candle
 from tradectl.domain.money import ZERO
 from tradectl.errors import ConfigError
 from tradectl.sim.ops import AdvanceBars, ApplyFunding, MarketBar, Op
@@ -42,6 +42,17 @@ class Feed(Protocol):
 
     def checkpoint(self) -> str:
         """What the exchange's file keeps so that the feed can go on from there; empty when nothing is needed."""
+
+
+def day_turnover(feed: Feed, symbol: str, market_ms: int) -> Decimal | None:
+    """What was traded in the 24 hours before `market_ms`, each candle at its close, quote currency; None where the
+    record does not go that far back."""
+    interval = next(name for name, ms in INTERVALS_MS.items() if ms == feed.interval_ms)
+    since_ms = market_ms - DAY_MS
+    candles = feed.candles(symbol, interval, -(-DAY_MS // feed.interval_ms), market_ms)
+    if not candles or candles[0].open_ms > since_ms:
+        return None
+    return sum((each.volume * each.close for each in candles if each.open_ms >= since_ms), ZERO)
 
 
 class Aggregator:

@@ -22,7 +22,7 @@ from tradectl.errors import VenueUnreachable
 from tradectl.sim import views
 from tradectl.sim.exchange import Reply
 from tradectl.sim.faults import ACCOUNT, CONDITIONAL, ORDERS, POSITIONS, Call, FaultPlan, NoFaults
-from tradectl.sim.feed import Feed
+from tradectl.sim.feed import Feed, day_turnover
 from tradectl.sim.host import Host
 from tradectl.sim.line import Act, DirectLine, Lens, Line
 from tradectl.sim.ops import AmendOrder, CancelOrder, PlaceOrder, SetLeverage, SetMarginMode
@@ -97,12 +97,18 @@ class SimVenue:
         return Snapshot(at_ms, account, positions, orders, seq)
 
     async def ticker(self, symbol: str) -> Ticker:
+        feed = self._feed
+
         def take(lens: Lens) -> Ticker:
             self._listed(symbol)
             if symbol not in lens.state.prices:
                 raise VenueUnreachable(f"{symbol} has no price yet", why="its record begins later than the others'")
             # A simulated quote stands until the market moves: it is as fresh as the question.
-            return replace(views.ticker(lens.state, symbol), at_ms=self._server_ms())
+            return replace(
+                views.ticker(lens.state, symbol),
+                at_ms=self._server_ms(),
+                quote_volume_24h=None if feed is None else day_turnover(feed, symbol, lens.state.market_ms),
+            )
 
         return await self._read("ticker", take, symbol)
 

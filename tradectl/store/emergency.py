@@ -35,11 +35,13 @@ _EXCERPTS = 5  # of damaged places, in the row that tells of them
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The header: whose store this is, the bot's receive window, and its bound on the difference of clocks."""
+    """The header: whose store this is, the bot's receive window, its bound on the difference of clocks, and whether
+    it only guards the account."""
 
     identity: Identity
     recv_window_ms: int
     max_clock_skew_ms: int
+    guard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +311,12 @@ def _facts(header: bytes | None) -> Facts | None:
         return None
     try:
         read = encoding.load(header.decode())
-        return Facts(Identity(**read["identity"]), int(read["recv_window_ms"]), int(read["max_clock_skew_ms"]))
+        return Facts(
+            Identity(**read["identity"]),
+            int(read["recv_window_ms"]),
+            int(read["max_clock_skew_ms"]),
+            guard=read.get("guard") is True,
+        )
     except (ValueError, KeyError, TypeError):
         return None  # another version's: the kill switch does without, as where there is none
 

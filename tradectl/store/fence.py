@@ -14,7 +14,7 @@ try:
 except ImportError:
     import sqlite3 as sqlite  # type: ignore[no-redef]
 
-from tradectl.store import chain, files, halt, pointers
+from tradectl.store import chain, files, guard, halt, pointers
 from tradectl.store.actor import operator_name
 
 BOUND_MS = 2_000  # to write the latch; then the halt file
@@ -23,7 +23,7 @@ INTERRUPTED = "interrupted before the latch was written"
 LATCH = "kill_switch"
 NO_REASON = "operator's kill switch"
 APPLICATION_ID = 0x74646374  # of schema_v1, asserted equal in the tests
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _FLAGS = ("--flatten", "--yes", "-y", "--json", "--no-color", "-v", "-vv", "-vvv", "--verbose")
 _VALUES = ("--state", "--account", "--reason", "--config")
 
@@ -32,13 +32,14 @@ class FenceResult:
     """What became of one store. `how` is 'latch', 'halt_file' or 'none' (not fenced, `why` says why).
 
     `at_ms`, `by` and `reason` are those of the latch that stands: an older one's where `already` is true.
+    `guard` says that the newest session is a guard session: then what stands here stops nobody else's entries.
     `strange` says that the file is no readable store: a fence beside it may be beside the wrong file.
     `interrupted`: Ctrl-C was pressed; the fence came first all the same.
     """
 
     __slots__ = (
-        "account", "already", "at_ms", "by", "environment", "how", "interrupted", "path", "reason", "strange", "venue",
-        "why",
+        "account", "already", "at_ms", "by", "environment", "guard", "how", "interrupted", "path", "reason", "strange",
+        "venue", "why",
     )  # fmt: skip
 
     def __init__(self, path: str, by: str, at_ms: int, reason: str) -> None:
@@ -50,11 +51,13 @@ class FenceResult:
         self.at_ms = at_ms
         self.reason = reason
         self.why = ""
+        self.guard = False
         self.strange = False
         self.interrupted = False
 
     @property
     def fenced(self) -> bool:
+        """Whether latch or halt file stands; where `guard`, that fences nobody else."""
         return self.how != "none"
 
     def line(self) -> str:
@@ -63,10 +66,13 @@ class FenceResult:
         since = f"{_utc(self.at_ms)} by {self.by}: {_one_line(self.reason)}"
         if self.how == "latch":
             was = "already set" if self.already else "set"
+            if self.guard:
+                return f"NOT FENCED {known}{self.path}  ({guard.NOT_FENCED}; latch {LATCH} {was} {since})"
             return f"FENCED {known}{self.path}  (latch {LATCH} {was} {since})"
         if self.how == "halt_file":
             was = "was there already" if self.already else f"left {since}"
-            said = f"FENCED BY HALT FILE {known}{halt.halt_path(self.path)}  ({was}; the store: {self.why})"
+            word = f"NOT FENCED ({guard.NOT_FENCED}), HALT FILE" if self.guard else "FENCED BY HALT FILE"
+            said = f"{word} {known}{halt.halt_path(self.path)}  ({was}; the store: {self.why})"
             return f"{said}\n{doubt}" if (doubt := self.doubt()) else said
         return f"NOT FENCED{': interrupted' if self.interrupted else ''} {known}{self.path}  ({self.why})"
 
@@ -243,6 +249,7 @@ def _set_latch(result: FenceResult, wait_ms: int, account: str) -> str:
             result.why = "this is not a tradectl store but another program's database"
             return result.why
         _read_identity(result, conn, end_ns)
+        _read_session(result, conn, end_ns)
         if account and result.account and account != result.account:
             result.why = f"the store belongs to account {result.account!r}, not {account!r}"
             return result.why
@@ -269,6 +276,15 @@ def _set_latch(result: FenceResult, wait_ms: int, account: str) -> str:
 def _read_identity(result: FenceResult, conn: "sqlite.Connection", end_ns: int) -> None:
     row = _patiently(conn, "SELECT account, venue, environment FROM identity WHERE id = 1", end_ns).fetchone()
     result.account, result.venue, result.environment = row
+
+
+def _read_session(result: FenceResult, conn: "sqlite.Connection", end_ns: int) -> None:
+    """Only for the words: what is wrong with it keeps nothing from the fence."""
+    try:
+        row = _patiently(conn, "SELECT mode FROM sessions ORDER BY number DESC LIMIT 1", end_ns).fetchone()
+    except sqlite.Error:
+        return
+    result.guard = row is not None and guard.is_guard(row[0])
 
 
 def _patiently(conn: "sqlite.Connection", sql: str, end_ns: int) -> "sqlite.Cursor":

@@ -305,6 +305,25 @@ def realised_since(conn: sqlite3.Connection, since_ms: int) -> Decimal:
     return total
 
 
+def partial_closes(conn: sqlite3.Connection, since_ms: int) -> dict[str, int]:
+    """{symbol: when (venue clock) its position was last made smaller and not closed}, of fills at or after `since_ms`.
+
+    The order that closed a position has not made it smaller, in however many fills it went.
+    """
+    rows = conn.execute(
+        "SELECT fills.symbol, max(fills.at_ms) FROM fills"
+        " LEFT JOIN open_trades ON open_trades.number = fills.trade_number"
+        " LEFT JOIN trades ON trades.number = fills.trade_number"
+        " WHERE fills.at_ms >= ?"
+        " AND (fills.side = 'sell') = (coalesce(open_trades.side, trades.side) = 'long')"
+        " AND NOT EXISTS (SELECT 1 FROM fills AS last WHERE last.trade_number = trades.number"
+        " AND last.at_ms = trades.closed_ms AND last.side = fills.side AND last.order_id = fills.order_id)"
+        " GROUP BY fills.symbol",
+        (since_ms,),
+    ).fetchall()
+    return dict(rows)
+
+
 def _open_trade(row: tuple[Any, ...]) -> OpenTrade:
     return OpenTrade(
         number=row[0],

@@ -12,6 +12,7 @@ from tradectl.errors import StoreDamaged, StoreTooNew
 from tradectl.store.faults import RESTORE_HINT
 from tradectl.store.schema_v1 import APPLICATION_ID, TABLES
 from tradectl.store.schema_v2 import STATEMENTS as POSITIONS
+from tradectl.store.schema_v3 import STATEMENTS as SAFETY
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Migration:
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "first_schema", TABLES),
     Migration(2, "positions", POSITIONS),
+    Migration(3, "safety", SAFETY),
 )
 CURRENT_VERSION = MIGRATIONS[-1].version
 

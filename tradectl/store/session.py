@@ -6,14 +6,17 @@ import sqlite3
 from dataclasses import dataclass
 
 from tradectl.errors import ToolError
-from tradectl.store import journal
+from tradectl.store import guard, journal
 
 _SELECT = "SELECT number, mode, config_digest, started_ms, started_wall_ms, entries, ended_ms, end_reason FROM sessions"
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`started_ms` and `ended_ms` are on the venue's clock; `ended_ms` is None while it lasts."""
+    """`started_ms` and `ended_ms` are on the venue's clock; `ended_ms` is None while it lasts.
+
+    mode: as in 'paper', of a guard session 'paper guard'.
+    """
 
     number: int
     mode: str
@@ -23,6 +26,10 @@ class Session:
     entries: int = 0
     ended_ms: int | None = None
     end_reason: str = ""
+
+    @property
+    def guard(self) -> bool:
+        return guard.is_guard(self.mode)
 
 
 def current(conn: sqlite3.Connection) -> Session | None:
@@ -35,6 +42,12 @@ def last(conn: sqlite3.Connection) -> Session | None:
     """The newest session, ended or not."""
     row = conn.execute(f"{_SELECT} ORDER BY number DESC LIMIT 1").fetchone()
     return None if row is None else Session(*row)
+
+
+def guards(conn: sqlite3.Connection) -> bool:
+    """Whether the newest session is a guard session, ended or not: others trade on when the bot has ended."""
+    newest = last(conn)
+    return newest is not None and newest.guard
 
 
 def start(conn: sqlite3.Connection, *, mode: str, config_digest: str, started_ms: int, started_wall_ms: int) -> Session:

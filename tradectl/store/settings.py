@@ -12,6 +12,14 @@ def save(conn: sqlite3.Connection, values: Mapping[str, str]) -> None:
     conn.executemany("INSERT INTO settings (name, value) VALUES (?, ?)", sorted(values.items()))
 
 
+def put(conn: sqlite3.Connection, name: str, value: str) -> None:
+    """One setting, beside the others."""
+    conn.execute(
+        "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, value),
+    )
+
+
 def load(conn: sqlite3.Connection) -> dict[str, str]:
     """{name: value}; empty before the first run."""
     return dict(conn.execute("SELECT name, value FROM settings").fetchall())

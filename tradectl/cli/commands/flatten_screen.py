@@ -12,6 +12,7 @@ from tradectl.domain.money import text
 from tradectl.operations.flatten import Exit, Flattened, FlattenPlan
 from tradectl.operations.killswitch_check import describe
 from tradectl.operations.position_exit import see_command
+from tradectl.store import guard
 
 _NAMED = 5  # orders named in a sentence; more of them are counted
 
@@ -130,7 +131,9 @@ def ending(screen: Screen, done: Flattened) -> None:
 
 def _entries(screen: Screen, done: Flattened) -> None:
     allowed = done.entries_allowed
-    if allowed is None:
+    if done.guard:
+        screen.text(f"guard: {guard.NOT_FENCED}, and may open again; only disabling its API key ends that", "bad")
+    elif allowed is None:
         screen.text("whether entries are allowed cannot be told: the store cannot be read", "warn")
     elif not allowed:
         assert done.state is not None
@@ -147,6 +150,8 @@ def _stops(done: Flattened) -> tuple[str, ...]:
     if done.entries_allowed is False:
         return ()
     store = done.plan.path
+    if done.guard:
+        return (f"tradectl killswitch activate --state {store}   # cancels what could still open, and fences nobody",)
     return (
         f"tradectl pause --reason TEXT --state {store}   # no new entries, nothing else",
         f"tradectl killswitch activate --state {store}   # and cancels what could still open",
@@ -187,6 +192,7 @@ def body(done: Flattened) -> dict[str, object]:
         "resting_that_could_add": [{"order_id": order.order_id, "what": describe(order)} for order in done.adding],
         "state": done.state,
         "entries_allowed": done.entries_allowed,
+        "guard": done.guard,
         "next": _stops(done),
         "recorded_in": done.recorded.where if done.recorded is not None else None,
         "exit_code": int(done.exit_code),

@@ -21,7 +21,8 @@ _STRICTEST = (ExitCode.REFUSED, ExitCode.DRIFT, ExitCode.OK)
     ],
     exits={
         ExitCode.OK: "fenced and verified",
-        ExitCode.DRIFT: "fenced, but not verified: what is left, and how to finish by hand, is printed",
+        ExitCode.DRIFT: "fenced, but not verified: what is left, and how to finish by hand, is printed; or swept, and "
+        "nothing can be fenced (guard session)",
         ExitCode.REFUSED: "not fenced",
         ExitCode.CONFIG: "the configuration is invalid, and no bot is known here: not fenced",
     },
@@ -62,6 +63,9 @@ def activate(
         if not result.fenced:
             done.append(killswitch_activate.not_fenced(result))
             continue
+        if result.guard and not inv.json:
+            said = "sweeping until nothing new comes up for twice the receive window; Ctrl-C ends that, the latch stays"
+            print(said, file=inv.stderr, flush=True)
         work = killswitch_activate.apply(
             result, flatten=flatten, ask_flatten=lambda held: screens.ask_flatten(inv, held), actor=operator_name()
         )
@@ -69,7 +73,8 @@ def activate(
             done.append(asyncio.run(work))
         except KeyboardInterrupt:
             again = f"tradectl killswitch activate --state {result.path}"
-            raise KeyboardInterrupt(f"the fence stands; the sweep did not end. Again, it is safe: {again}") from None
+            stands = "the latch stands, and fences nobody else" if result.guard else "the fence stands"
+            raise KeyboardInterrupt(f"{stands}; the sweep did not end. Again, it is safe: {again}") from None
     render.answer(
         inv,
         "killswitch activate",
@@ -144,7 +149,7 @@ def clear(
                 render.document(inv, "killswitch clear", {"cleared": False, "state": planned.state})
             return ExitCode.OK
         killswitch_clear.refuse(planned, override=override)
-        confirm.confirm(inv, "Let entries go again?")
+        confirm.confirm(inv, "End the sweep?" if planned.guard else "Let entries go again?")
         done = killswitch_clear.apply(books, planned, approver=approver, reason=reason, override=override)
     finally:
         books.close()

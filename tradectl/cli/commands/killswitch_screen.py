@@ -16,8 +16,10 @@ from tradectl.execution.sweep import Swept
 from tradectl.operations.killswitch_activate import Activation
 from tradectl.operations.killswitch_check import Check, describe, ways_out
 from tradectl.operations.killswitch_clear import Cleared, ClearPlan
+from tradectl.operations.killswitch_guard import Watch
 from tradectl.operations.killswitch_status import Status
 from tradectl.operations.times import when
+from tradectl.store import guard
 
 _TONES = {"cancelled": "", "gone": "dim", "kept": "good", "failed": "bad", "unknown": "bad"}
 
@@ -50,6 +52,8 @@ def activation(screen: Screen, done: Activation) -> None:
         screen.text(f"NOT FENCED {done.fence.path}", "bad")
         _rows(screen, "Do this now", done.next)
         return
+    if done.watch is not None:
+        screen.text(f"NOT FENCED: {guard.WHY}", "bad")
     if done.drained is not None:
         screen.text(drained_line(done), "good" if done.drained.complete else "bad")
         for one in done.drained.entries:
@@ -62,6 +66,8 @@ def activation(screen: Screen, done: Activation) -> None:
         screen.text(said, "bad" if failed else "good")
         if done.swept:
             screen.table(("order", "what", "result", "why"), [_swept(one) for one in done.swept])
+    if done.watch is not None:
+        screen.text(_watched(done.watch), "warn" if done.watch.clean else "bad")
     for closed in done.closed:
         screen.text(
             f"CLOSED {closed.symbol}: {text(closed.before_qty)} → {text(closed.left_qty)}"
@@ -96,11 +102,24 @@ def _verified(screen: Screen, done: Activation) -> None:
     if done.check is not None:
         _held(screen, done.check)
     if done.verified:
-        screen.text("VERIFIED: no order is left that can add exposure, every position is covered", "good")
+        said = "no order is left that can add exposure, every position is covered"
+        if done.guard:
+            screen.text(f"AS LAST READ: {said}; whoever trades here may place one now", "warn")
+        else:
+            screen.text(f"VERIFIED: {said}", "good")
         return
     screen.text("NOT VERIFIED:", "bad")
     for sentence in done.left:
         screen.text(f"  {sentence}", "bad")
+
+
+def _watched(watch: Watch) -> str:
+    looked = (
+        f"after {_seconds(watch.waited_ms)} of the venue's time, {counted(watch.came_up, 'order')} came up meanwhile"
+    )
+    if watch.clean:
+        return f"CLEAN for {_seconds(watch.clean_ms)} ({looked})"
+    return f"NOT CLEAN: nothing new for only {_seconds(watch.clean_ms)} ({looked})"
 
 
 def _held(screen: Screen, seen: Check) -> None:
@@ -140,7 +159,9 @@ def _seconds(length_ms: int) -> str:
 def activation_body(done: Activation) -> dict[str, object]:
     fence = done.fence
     return {
-        "fenced": fence.fenced,
+        "fenced": fence.fenced and not done.guard,
+        "guard": done.guard,
+        "watch": done.watch,
         "fenced_by": fence.how,
         "already": fence.already,
         "account": fence.account,
@@ -172,12 +193,17 @@ def status(screen: Screen, shown: Status) -> None:
     else:
         by = f" by halt file {shown.halt_file}, of the store" if shown.latch is None else ""
         screen.text(f"ACTIVE{whose}{by} {shown.path}", "bad")
+    if shown.guard:
+        screen.text(f"guard: {guard.NOT_FENCED}", "bad" if shown.active else "warn")
     facts: list[tuple[str, object]] = []
     if shown.latch is not None:
         facts += [
             ("since", when(shown.latch.set_at_ms)),
             ("by", shown.latch.set_by),
             ("why", shown.latch.reason),
+        ]
+        facts += [
+            (one.title, f"too, since {when(one.set_at_ms)} by {one.set_by}: {one.reason}") for one in shown.others
         ]
     elif shown.active:
         facts.append(("latch", f"unknown: {shown.store_trouble}" if shown.store_trouble else "not set"))
@@ -210,7 +236,7 @@ def status(screen: Screen, shown: Status) -> None:
             for command in ways_out(one.symbol, str(shown.path)):
                 screen.command(command)
     if shown.active:
-        _rows(screen, "Clear with", (shown.clear_with,))
+        _rows(screen, "Clear with", shown.commands)
 
 
 def _summary(screen: Screen, body: Mapping[str, object], at_ms: int) -> None:
@@ -226,9 +252,11 @@ def _summary(screen: Screen, body: Mapping[str, object], at_ms: int) -> None:
 def status_body(shown: Status) -> dict[str, object]:
     return {
         "active": shown.active,
+        "guard": shown.guard,
         "path": shown.path,
         "identity": shown.identity,
         "latch": shown.latch,
+        "others": shown.others,
         "halt_file": shown.halt_file,
         "halt_text": shown.halt_text,
         "summary": shown.summary,
@@ -260,7 +288,8 @@ def clear_plan(screen: Screen, planned: ClearPlan) -> None:
 
 def cleared(screen: Screen, done: Cleared) -> None:
     still = ", ".join(f"{latch.name.value} {latch.scope}".strip() for latch in done.still)
-    after = f"{done.after.value}{f', still restricted by {still}' if still else ', entries are allowed'}"
+    free = "resting orders are no longer swept" if done.before.guard else "entries are allowed"
+    after = f"{done.after.value}{f', still restricted by {still}' if still else f', {free}'}"
     screen.text(f"CLEARED: {after}", "good")
     if done.imported:
         screen.text(f"imported {counted(done.imported, 'record')} of the emergency journal")

@@ -20,7 +20,7 @@ _EXITS = {
     "No new entries until `tradectl resume`; open positions stay managed and protected, nothing is cancelled."
     " Survives a restart of the bot.",
     example='tradectl pause --reason "CPI at 12:30"',
-    exits=_EXITS,
+    exits={**_EXITS, ExitCode.DRIFT: "the latch is set, and pauses nothing: a guard session, others trade the account"},
 )
 def pause(
     ctx: typer.Context, reason: Annotated[str, typer.Option("--reason", help="Why, for the journal.")] = ""
@@ -30,6 +30,7 @@ def pause(
     from tradectl.operations import pause as operation
     from tradectl.operations.opening import opened_store
     from tradectl.operations.times import when
+    from tradectl.store import guard
 
     with opened_store(inv.state, inv.config) as db:
         done = operation.pause(db, by=operator_name(), reason=reason)
@@ -40,10 +41,17 @@ def pause(
         assert latch is not None
         word = "PAUSED" if done.changed else "PAUSED already"
         screen.text(f"{word} {path}: since {when(latch.set_at_ms)} by {latch.set_by}: {latch.reason}", "warn")
-        screen.text("no entries; everything else goes on. Back with: tradectl resume --reason TEXT")
+        if done.guard:
+            screen.text(
+                f"guard: {guard.NOT_FENCED}, nor paused: this latch only keeps a later trading bot waiting", "bad"
+            )
+            screen.text("to stop it, disable its API key at the venue; to cancel what could add:", "bad")
+            screen.command(f"tradectl killswitch activate --state {path}")
+        else:
+            screen.text("no entries; everything else goes on. Back with: tradectl resume --reason TEXT")
 
-    render.answer(inv, "pause", {"path": path, **_body(done)}, draw)
-    return ExitCode.OK
+    render.answer(inv, "pause", {"path": path, "guard": done.guard, **_body(done)}, draw)
+    return ExitCode.DRIFT if done.guard else ExitCode.OK
 
 
 @page(
@@ -73,7 +81,7 @@ def resume(
         if done.halt_text is not None:
             screen.text("still HALTED by a halt file; see tradectl killswitch status", "bad")
         for latch in done.still:
-            screen.text(f"still set: {latch.name.value} {latch.scope} - cleared by {latch.rule.cleared_by}", "warn")
+            screen.text(f"still set: {latch.name.value} {latch.scope} - cleared by {latch.cleared_by}", "warn")
         screen.text(f"state: {done.state.value}")
 
     render.answer(inv, "resume", {"path": path, **_body(done)}, draw)

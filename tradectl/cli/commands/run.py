@@ -18,6 +18,7 @@ from tradectl.errors import ExitCode
     example=(
         "tradectl run --mode paper --cycles 200",
         "tradectl run --replay candles/BINANCEUSDM_BTCUSDT_5m.csv --speed max",
+        "tradectl run --guard --state data/main-paper.db",
     ),
     exits={
         ExitCode.OK: "ended as asked",
@@ -30,7 +31,18 @@ from tradectl.errors import ExitCode
 )
 def run(
     ctx: typer.Context,
-    mode: Annotated[str, typer.Option(help="paper; testnet, live_limited and live are not available yet.")] = "paper",
+    mode: Annotated[
+        str,
+        typer.Option(help="paper, or live_limited on the simulated exchange; testnet and live are not available yet."),
+    ] = "paper",
+    guard: Annotated[
+        bool,
+        typer.Option(
+            "--guard",
+            help="No strategy and no entries: invariants, protection, emergency stop and alerts over an account that "
+            "something else trades. Fences nothing of that.",
+        ),
+    ] = False,
     cycles: Annotated[int | None, typer.Option(min=1, help="End after this many cycles.")] = None,
     for_: Annotated[
         str | None, typer.Option("--for", metavar="TIME", help="End after this long by the wall clock: 90s, 10m, 2h.")
@@ -54,6 +66,10 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin the paper account anew; the old store and exchange are set aside.")
     ] = False,
+    confirm: Annotated[
+        str | None,
+        typer.Option(metavar="ACCOUNT", help="live_limited: the account's name, as the configuration has it."),
+    ] = None,
     no_fsync: Annotated[
         bool, typer.Option("--no-fsync", help="Do not wait for the disk: faster replays; a power cut can lose data.")
     ] = False,
@@ -64,6 +80,7 @@ def run(
     inv = invocation(ctx)
     request = operation.RunRequest(
         mode=mode,
+        guard=guard,
         cycles=cycles,
         for_text=for_,
         speed_text=speed,
@@ -72,6 +89,7 @@ def run(
         interval=interval,
         durable=not no_fsync,
         fresh=fresh,
+        confirm=confirm,
         config=inv.config,
         store=inv.state,
         verbose=inv.verbose,

@@ -8,6 +8,7 @@ import sys
 from decimal import Decimal
 
 from tradectl.cli.context import Invocation
+from tradectl.cli.figures import counted
 from tradectl.cli.render import Cell, Screen, answer
 from tradectl.domain.candle import utc_text
 from tradectl.domain.ledger import ClosedTrade
@@ -52,14 +53,10 @@ def _draw(screen: Screen, report: SessionReport) -> None:
             ("market time", f"{_minute(report.venue_from_ms)} to {_minute(report.venue_to_ms)}"),
             ("cycles", f"{report.cycles} completed, {report.failed_cycles} not completed"),
             ("equity", f"{amount(report.equity_start, money)} → {amount(report.equity_end, money)}"),
-            ("trades", _trades(report)),
-            *_taken_in(report),
-            ("net P&L", _toned(report)),
-            ("refused", _counted(report.refusals, "signals") or "none"),
-            ("held back", _counted(report.held_back, "cycles") or "none"),
+            *(_guarded(report) if report.guard else _traded(report)),
         ]
     )
-    if report.trades:
+    if report.trades and not report.guard:
         screen.blank()
         screen.table(
             ("trade", "side", "entry", "exit", "net", "R", "closed by", "closed at"),
@@ -69,10 +66,34 @@ def _draw(screen: Screen, report: SessionReport) -> None:
     screen.blank()
     _positions(screen, report)
     for latch in report.latches:
-        screen.text(f"{latch.name.value} holds: {latch.reason} (clear with: {latch.rule.cleared_by})", "bad")
+        screen.text(f"{latch.name.value} holds: {latch.reason} (clear with: {latch.cleared_by})", "bad")
     if report.in_doubt:
         screen.text(f"{report.in_doubt} orders are in doubt; the next start asks the venue about them", "bad")
     _next(screen, report)
+
+
+def _traded(report: SessionReport) -> list[tuple[str, object]]:
+    return [
+        ("trades", _trades(report)),
+        *_taken_in(report),
+        ("net P&L", _toned(report)),
+        ("refused", _counted(report.refusals, "signals") or "none"),
+        ("held back", _counted(report.held_back, "cycles") or "none"),
+    ]
+
+
+def _guarded(report: SessionReport) -> list[tuple[str, object]]:
+    """What happened on the account is whoever's traded it: no statistics of a strategy."""
+    own, _ = _own(report)
+    net = sum((trade.net for trade in own), Decimal(0))
+    closed = f"{counted(len(own), 'position')} closed meanwhile, by whoever trades (net {amount(net, report.currency)})"
+    bare = [held.position.symbol for held in report.held if held.protection != "covered"]
+    return [
+        ("guard", "no strategy, no entries"),
+        ("account", closed if own else "no position was closed meanwhile"),
+        ("not protected", Cell(", ".join(bare), "bad") if bare else "none"),
+        ("not fenced", Cell("what else trades this account goes on, unguarded from now", "warn")),
+    ]
 
 
 def _counted(counts: tuple[tuple[str, int], ...], of_what: str) -> str:
@@ -151,7 +172,7 @@ def _positions(screen: Screen, report: SessionReport) -> None:
             )
             for held in report.held
         ],
-        title="Still open (the exchange keeps their stops while the bot is down)",
+        title=f"Still open (the exchange keeps {'the' if report.guard else 'their'} stops while the bot is down)",
     )
 
 
@@ -159,16 +180,21 @@ def _next(screen: Screen, report: SessionReport) -> None:
     symbol = report.held[0].position.symbol if report.held else report.trades[0].symbol if report.trades else "SYMBOL"
     tool, store = _tool(), _near(report.state_path)
     screen.blank()
-    screen.facts(
-        [
+    if report.guard:
+        rows = [
+            ("what stands now", f"{tool} state show --state {store}"),
+            ("what is covered", f"{tool} stops list --state {store}"),
+            ("place what lacks", f"{tool} stops place-missing --apply --state {store}"),
+            ("cancel what adds", f"{tool} killswitch activate --state {store}"),
+        ]
+    else:
+        rows = [
             ("what stands now", f"{tool} state show --state {store}"),
             ("why (not) a trade", f"{tool} why {symbol} --state {store}"),
             ("every trade", f"{tool} trades --state {store}"),
             ("stop all entries", f"{tool} killswitch activate --state {store}"),
-            ("the log", report.log_path),
-        ],
-        title="Next",
-    )
+        ]
+    screen.facts([*rows, ("the log", report.log_path)], title="Next")
 
 
 def _tool() -> str:

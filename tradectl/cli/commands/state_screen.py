@@ -7,6 +7,7 @@ from tradectl.operations.bot_life import Life
 from tradectl.operations.limit_lines import LimitLine, figure
 from tradectl.operations.state_page import PositionLine, StatePage
 from tradectl.operations.times import ago, span, when
+from tradectl.store import guard
 
 _TONES = {"NORMAL": "good", "PAUSED": "warn", "DEGRADED": "warn", "HALTED": "bad"}
 WIDE = 80  # characters; below, a limit is a sentence and not a row
@@ -15,9 +16,12 @@ _LIFE = {Life.RUNNING: "good", Life.STALE: "bad", Life.NOT_RUNNING: "warn"}
 
 def draw(screen: Screen, page: StatePage) -> None:
     tone = _TONES[page.state.value]
-    screen.text(page.answer, "warn" if tone == "good" and not page.entries_allowed else tone)
+    held_back = not page.entries_allowed and not (page.guard and page.bot.status is Life.RUNNING)
+    screen.text(page.answer, "warn" if tone == "good" and held_back else tone)
     screen.text(f"{page.identity} · {page.store.path}")
     screen.text(f"bot {page.bot.status.value}: {page.bot.sentence}", _LIFE[page.bot.status])
+    if page.guard:
+        screen.text(f"guard: {guard.NOT_FENCED}", "warn")
     for warning in page.warnings:
         screen.text(f"! {warning}", "bad")
     screen.blank()
@@ -108,6 +112,9 @@ def _limits(screen: Screen, page: StatePage) -> None:
         screen.facts([(line.name, _in_words(line)) for line in page.limits])
     else:
         _limit_table(screen, page)
+    for line in page.limits:
+        if line.source:
+            screen.text(f"  {line.name}: {line.source} binds")
     groups: dict[str, list[str]] = {}
     for line in page.limits:
         groups.setdefault(line.clears, []).append(line.name)
@@ -166,7 +173,8 @@ def _rest(screen: Screen, page: StatePage) -> None:
         running = "none was started yet"
     else:
         end = f"ended {when(session.ended_ms)}: {session.end_reason}" if session.ended_ms is not None else "open"
-        since = f"{session.entries} entries since {when(session.started_ms)}"
+        entries = "" if session.guard else f"{session.entries} entries "
+        since = f"{entries}since {when(session.started_ms)}"
         running = f"{session.number} ({session.mode}), {since}, {end}"
     rows: list[tuple[str, object]] = [("session", running)]
     rows += [

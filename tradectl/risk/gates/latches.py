@@ -7,17 +7,22 @@ gate is the early, explaining one.
 from __future__ import annotations
 
 from tradectl.domain.signal import Verdict
-from tradectl.domain.system_state import Latch, LatchName
+from tradectl.domain.system_state import Latch, LatchName, first_blocking
 from tradectl.domain.tags import Tag
 from tradectl.risk.context import AccountContext
 
 _TAGS = {
     LatchName.KILL_SWITCH: Tag.SAFETY_HALT,
+    LatchName.HALT: Tag.SAFETY_HALT,
+    LatchName.ESS_TRIPPED: Tag.SAFETY_HALT,
+    LatchName.ESS_COOLING: Tag.SAFETY_ESS_COOLING,
+    LatchName.DEGRADED: Tag.SAFETY_DEGRADED,
+    LatchName.EQUITY_JUMP: Tag.SAFETY_DEGRADED,
+    LatchName.PREFLIGHT: Tag.SAFETY_LIMITED_REFUSED,
     LatchName.PAUSE: Tag.SAFETY_PAUSED,
     LatchName.RECONCILE: Tag.SAFETY_RECON_BLOCK,
     LatchName.UNKNOWN_ORDER: Tag.SAFETY_UNKNOWN_ORDER,
 }
-_ORDER = tuple(_TAGS)  # strictest first
 
 
 def check(account: AccountContext, symbol: str) -> Verdict:
@@ -25,7 +30,7 @@ def check(account: AccountContext, symbol: str) -> Verdict:
         sentence = f"a halt file forbids entries: {account.halt_reason or 'no reason given'}"
         return Verdict("latches", False, sentence, tag=Tag.SAFETY_HALT, context=(("symbol", symbol),))
     if account.latches:
-        latch = _strictest(account.latches, symbol)
+        latch = first_blocking(account.latches, symbol)
         if latch is not None:
             return _latched(latch, symbol)
     if not account.recovered:
@@ -47,17 +52,11 @@ def _blocked(sentence: str, symbol: str) -> Verdict:
     return Verdict("latches", False, sentence, tag=Tag.SAFETY_RECON_BLOCK, context=(("symbol", symbol),))
 
 
-def _strictest(latches: tuple[Latch, ...], symbol: str) -> Latch | None:
-    binding = [latch for latch in latches if latch.scope in ("", symbol)]
-    return min(binding, key=lambda latch: _ORDER.index(latch.name)) if binding else None
-
-
 def _latched(latch: Latch, symbol: str) -> Verdict:
-    scope = f" on {latch.scope}" if latch.scope else ""
     return Verdict(
         "latches",
         False,
-        f"{latch.name.value}{scope} set by {latch.set_by}: {latch.reason}; cleared by: {latch.rule.cleared_by}",
+        f"{latch.title} set by {latch.set_by}: {latch.reason}; cleared by: {latch.cleared_by}",
         tag=_TAGS[latch.name],
         context=(("symbol", symbol), ("latch", latch.name.value), ("set_at_ms", str(latch.set_at_ms))),
     )

@@ -7,41 +7,26 @@ What a command claims at its end is kept as a `Claim`, for the checker to hold a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from tradectl.domain.order import OrderSide, OrderType
-from tradectl.domain.position import coverage
+from tradectl.domain.system_state import LatchName
 from tradectl.errors import ExitCode, TradectlError
-from tradectl.operations import (
-    flatten,
-    killswitch_activate,
-    killswitch_clear,
-    orders_cancel,
-    pause,
-    positions_close,
-    reconcile,
-    stops_move,
-    stops_place,
-)
-from tradectl.operations.killswitch_venue import Books
-from tradectl.operations.opening import Desk, StoreRef, open_store, open_venue
-from tradectl.operations.orders_find import Ended
-from tradectl.operations.stop_rules import stop_rules
 from tradectl.scenarios.chaos.draw import PEOPLE, Happening
 from tradectl.scenarios.chaos.fates import RandomFates, Weather
+from tradectl.scenarios.chaos.operators import Operators
 from tradectl.scenarios.machine import Died, Machine, Steps
 from tradectl.scenarios.wire import Fate
 from tradectl.scenarios.world import Bot, World
 from tradectl.sim import views
 from tradectl.sim.ops import SetSymbolStatus, Transfer
 from tradectl.sim.state import TRADING
-from tradectl.store import fence
+from tradectl.store import latches
+from tradectl.store.database import Database
 
-NAME = "ann"
 _AT_A_POSITION = ("close", "close_part", "tighten", "loosen", "cancel_order", "adopt")
 
 
@@ -65,8 +50,6 @@ class Acts:
     weather: Weather
     claims: list[Claim] = field(default_factory=list)
     touched: dict[str, int] = field(default_factory=dict)
-    loosened: set[str] = field(default_factory=set)  # symbols whose stops an operator has moved away
-    adopted: set[str] = field(default_factory=set)  # symbols that an operator has had managed
     halted: set[str] = field(default_factory=set)  # symbols in which the venue takes no order now
     disk: str = ""
     wall_offset_ms: int = 0
@@ -74,6 +57,10 @@ class Acts:
     bot_steps: Steps | None = None
     on_claim: Callable[[Claim], None] = lambda claim: None
     _count: int = 0
+    operators: Operators = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.operators = Operators(self.world)
 
     # Machines
 
@@ -114,10 +101,28 @@ class Acts:
         elif one.kind == "ambush":
             self.weather.entries_first = one.args.get("entries_first", 0)
             self.weather.ambush = lambda call: self._spring(one, call.symbol)
+        elif one.kind == "once_halted":
+            await self._once_halted(one)
         elif one.kind == "disk":
             self._set_disk(one.args["disk"])
             await asyncio.sleep(one.args["for_ms"] / 1000)
             self._set_disk("")
+
+    async def _once_halted(self, one: Happening) -> None:
+        """An operator's close dies with its order under way, and a person closes what is left."""
+        while not self._halted():
+            await asyncio.sleep(1)
+            if self.weather.over:
+                return
+        await asyncio.sleep(one.args["wait_ms"] / 1000)
+        await self._operator(replace(one, kind="close_part", who="operator"))
+        self._person(replace(self._aimed(replace(one, kind="close")), kind="close_all", who="person"))
+
+    def _halted(self) -> bool:
+        if not self.world.store.exists():
+            return False
+        with Database.open(self.world.store, expect=None, readonly=True) as db, db.read() as conn:
+            return any(latch.name is LatchName.HALT for latch in latches.active(conn))
 
     def _spring(self, one: Happening, symbol: str) -> Fate:
         """An entry is being sent just now: it is held up, and something happens meanwhile."""
@@ -214,9 +219,11 @@ class Acts:
         self._count += 1
         one = self._aimed(one)
         fates = self._fates(f"operator{self._count}")
-        machine = self.world.machine(Steps(fatal=one.args.get("dies_at", 0)), fates)
+        machine = self.world.machine(
+            Steps(fatal=one.args.get("dies_at", 0), fatal_at=one.args.get("dies_as_it", "")), fates
+        )
         machine.disk = self.disk
-        command = getattr(self, f"_{one.kind}")
+        command = getattr(self.operators, one.kind, None) or getattr(self, f"_{one.kind}")
         await self._as_process(machine, one.kind, one.args["symbol"], command(one, machine))
 
     def _aimed(self, one: Happening) -> Happening:
@@ -247,138 +254,6 @@ class Acts:
         claim = Claim(self.world.now_ms(), name, code, symbol, detail, began_ms)
         self.claims.append(claim)
         self.on_claim(claim)
-
-    async def _killswitch(self, one: Happening, machine: Machine, *, flatten: bool = False) -> ExitCode:
-        path = str(self.world.store)
-        if machine.disk:  # the store cannot be written: the fence leaves a halt file beside it
-            fenced = fence.by_halt_file(path, by=NAME, reason="drill", why=f"the disk is {machine.disk}")
-        else:
-            fenced = fence.fence(path, by=NAME, reason="drill", wait_ms=0)
-        done = await killswitch_activate.apply(fenced, flatten=flatten, ask_flatten=bool, actor=NAME)
-        return done.exit_code
-
-    async def _killswitch_flatten(self, one: Happening, machine: Machine) -> ExitCode:
-        return await self._killswitch(one, machine, flatten=True)
-
-    async def _clear(self, one: Happening, machine: Machine) -> ExitCode:
-        books = Books.must_open(StoreRef(self.world.store, "named"))
-        try:
-            planned = await killswitch_clear.plan(books, actor=NAME)
-            if planned.active:
-                killswitch_clear.refuse(planned, override=one.args["override"])
-                killswitch_clear.apply(books, planned, approver=NAME, reason="over", override=one.args["override"])
-        finally:
-            books.close()
-        return ExitCode.OK
-
-    async def _pause(self, one: Happening, machine: Machine) -> ExitCode:
-        with open_store(StoreRef(self.world.store, "named")) as db:
-            pause.pause(db, by=NAME, reason="lunch")
-        return ExitCode.OK
-
-    async def _resume(self, one: Happening, machine: Machine) -> ExitCode:
-        with open_store(StoreRef(self.world.store, "named")) as db:
-            pause.resume(db, by=NAME, reason="back")
-        return ExitCode.OK
-
-    async def _close(self, one: Happening, machine: Machine, share: str = "1") -> ExitCode:
-        async with self._desk(exit_=True) as (books, desk):
-            planned = await positions_close.plan(books, desk, one.args["symbol"], Decimal(share))
-            done = await positions_close.apply(books, desk, planned, reason="news", actor=NAME)
-            return done.exit_code
-
-    async def _close_part(self, one: Happening, machine: Machine) -> ExitCode:
-        return await self._close(one, machine, "0.5")
-
-    async def _place_missing(self, one: Happening, machine: Machine) -> ExitCode:
-        async with self._desk(exit_=True) as (books, desk):
-            rules = stop_rules(books, ())
-            planned = await stops_place.plan(books, desk, rules)
-            if not planned.missing:
-                return planned.exit_code
-            choice = stops_place.OnBreached(("close", "tighten")[one.args["pick"] < 0.5])
-            done = await stops_place.apply(books, desk, rules, planned, on_breached=choice, reason="naked", actor=NAME)
-            return done.exit_code
-
-    async def _tighten(self, one: Happening, machine: Machine) -> ExitCode:
-        """A tenth of the way from the stop that stands to the mark, or half of it."""
-        return await self._move(one, Decimal("0.1") if one.args["pick"] < 0.5 else Decimal("0.5"))
-
-    async def _loosen(self, one: Happening, machine: Machine) -> ExitCode:
-        self.loosened.add(one.args["symbol"])
-        return await self._move(one, Decimal("-0.3"))
-
-    async def _move(self, one: Happening, share: Decimal) -> ExitCode:
-        symbol = one.args["symbol"]
-        async with self._desk(exit_=True) as (books, desk):
-            snapshot = await desk.venue.snapshot()
-            position = snapshot.position(symbol)
-            if position is None:
-                return ExitCode.REFUSED
-            level = coverage(position, snapshot.orders).loosest_price or position.mark_price * Decimal("0.98")
-            rules = stop_rules(books, ())
-            planned = await stops_move.plan(books, desk, symbol, level + (position.mark_price - level) * share)
-            if planned.nothing:
-                return planned.exit_code
-            stops_move.refuse(planned, override=share < 0)
-            done = await stops_move.apply(books, desk, rules, planned, override=share < 0, reason="moved", actor=NAME)
-            return done.exit_code
-
-    async def _reconcile(self, one: Happening, machine: Machine, adopt: frozenset[str] = frozenset()) -> ExitCode:
-        self.adopted |= adopt
-        async with self._desk() as (books, desk):
-            rules = stop_rules(books, ())
-            found = await reconcile.plan(books, desk, rules, adopt)
-            if not found.anything_to_do:
-                return found.exit_code
-            return (await reconcile.apply(books, desk, rules, found, reason="drill", actor=NAME)).exit_code
-
-    async def _adopt(self, one: Happening, machine: Machine) -> ExitCode:
-        return await self._reconcile(one, machine, frozenset({one.args["symbol"]}))
-
-    async def _cancel_order(self, one: Happening, machine: Machine) -> ExitCode:
-        """Some order of the symbol; a stop that its position needs is refused, as no override is given."""
-        async with self._desk(exit_=True) as (books, desk):
-            resting = [o for o in (await desk.venue.snapshot()).orders if o.symbol == one.args["symbol"]]
-            if not resting:
-                return ExitCode.REFUSED
-            named = resting[int(one.args["pick"] * len(resting))].order_id
-            planned = await orders_cancel.plan(books, desk, named)
-            if not isinstance(planned, orders_cancel.CancelPlan):
-                return ExitCode.OK if isinstance(planned, Ended) else ExitCode.DRIFT
-            orders_cancel.refuse(planned, planned.cover, override=False)
-            done = await orders_cancel.apply(books, desk, planned, reason="drill", actor=NAME, override=False)
-            return ExitCode.OK if isinstance(done, Ended) else done.exit_code
-
-    async def _flatten(self, one: Happening, machine: Machine) -> ExitCode:
-        async with self._desk(exit_=True) as (books, desk):
-            planned = await flatten.plan(books, desk, ())
-            if planned.nothing:
-                return flatten.nothing_done(books, planned).exit_code
-            done = await flatten.apply(
-                books,
-                desk,
-                planned,
-                reason="drill",
-                actor=NAME,
-                on_done=lambda each: None,
-                on_fault=self._fault_of_ours,
-            )
-            return done.exit_code
-
-    def _fault_of_ours(self, error: Exception) -> str:
-        self.world.faults_of_ours.append(f"flatten: {type(error).__name__}: {error}")
-        return "on record"
-
-    @asynccontextmanager
-    async def _desk(self, *, exit_: bool = False) -> AsyncIterator[tuple[Books, Desk]]:
-        """The store and the venue as an operator's command opens them."""
-        ref = StoreRef(self.world.store, "named")
-        books = Books.open_for_exit(ref) if exit_ else Books.must_open(ref)
-        try:
-            yield books, open_venue(books.path, books.identity(), books.db, for_exit=exit_)
-        finally:
-            books.close()
 
     async def _second_bot(self, one: Happening, machine: Machine) -> ExitCode | None:
         """Another bot on the same store while one holds it: it must be turned away."""

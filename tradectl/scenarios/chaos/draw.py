@@ -68,14 +68,20 @@ def draw(seed: int) -> Drawn:
     symbols = sorted(dice.sample(sorted(PRICES), dice.choice([1, 1, 2, 3])))
     table = listed({})
     instruments = {symbol: _sliced(dice, table[symbol], PRICES[symbol]) for symbol in symbols}
+    nerves = random.Random(f"{seed}:safety")
+    config = _nervous(nerves, _config(dice, symbols))
     return Drawn(
         seed=seed,
-        config=_config(dice, symbols),
+        config=config,
         instruments=instruments,
         prices={symbol: PRICES[symbol] for symbol in symbols},
         chance=dice.choice([0.0, 0.01, 0.02, 0.05, 0.12]),
         lies=dice.choice([0.0, 0.3, 0.6]),
-        happenings=tuple(sorted(_happenings(dice, symbols), key=lambda one: (one.at_ms, one.kind))),
+        happenings=tuple(
+            sorted(
+                [*_happenings(dice, symbols), *_halting(nerves, config, symbols)], key=lambda one: (one.at_ms, one.kind)
+            )
+        ),
         venue=_venue(random.Random(f"{seed}:venue"), symbols),
     )
 
@@ -141,6 +147,61 @@ def _config(dice: random.Random, symbols: list[str]) -> Config:
             },
         }
     )
+
+
+def _nervous(dice: random.Random, config: Config) -> Config:
+    """The safety machine with bounds that are met in a quarter of an hour, in some worlds."""
+    changed: dict[str, Any] = {"engine": {"protection_seconds": dice.choice([3, 5, 10])}}
+    changed["ess"] = {"cooldown_minutes": dice.choice([1, 1, 2])}
+    if dice.random() < 0.4:
+        bound = dice.choice(["0.05", "0.10", "0.20"])
+        changed["safety"] = {
+            "max_margin_utilization_pct": bound,
+            "degraded_margin_utilization_pct": dice.choice([bound, "0.04"]),
+            "auto_recovery": {"after_seconds": dice.choice([5, 20, 60]), "below_margin_utilization_pct": bound},
+        }
+    if dice.random() < 0.3:
+        changed["ess"] |= {
+            "max_execution_errors": dice.choice([2, 3, 5]),
+            "max_daily_drawdown_pct": dice.choice(["0.002", "0.01"]),
+            "max_open_loss_pct": dice.choice(["0.002", "0.01"]),
+        }
+    tree = config.model_dump()
+    for section, values in changed.items():
+        for name, value in values.items():
+            tree[section][name] = {**tree[section][name], **value} if isinstance(value, dict) else value
+    return Config.model_validate(tree)
+
+
+def _halting(dice: random.Random, config: Config, symbols: list[str]) -> list[Happening]:
+    """An emergency stop that somebody trips and re-arms, too early as well, with a clock that is set meanwhile; halts
+    that somebody clears; a policy that changes."""
+    found: list[Happening] = []
+    last_ms = ACTIVE_MINUTES * MINUTE_MS - 30_000
+
+    def add(at_ms: int, kind: str, who: str = "operator", **args: Any) -> None:
+        common = {"symbol": symbols[0], "override": dice.random() < 0.5, "dies_at": 0, "pick": dice.random()}
+        found.append(Happening(START_MS + min(at_ms, last_ms), kind, who, {**common, **args}))
+
+    if dice.random() < 0.3:
+        at = dice.randint(60_000, last_ms // 2)
+        add(at, "ess_trip")
+        if dice.random() < 0.5:
+            add(at + dice.randint(5_000, 50_000), "clock", "machine", offset_ms=dice.choice([90_000, 3_600_000]))
+        if dice.random() < 0.3:
+            add(at + dice.randint(5_000, 50_000), "kill", "machine")
+        for _ in range(3):
+            add(at + dice.randint(20_000, 200_000), "ess_reset")
+    for _ in range(dice.choice([0, 1, 2])):
+        add(dice.randint(60_000, last_ms), dice.choice(["ess_reset", "clear", "clear"]))
+    if dice.random() < 0.2:
+        add(dice.randint(20_000, last_ms), "policy")
+    if config.safety.max_margin_utilization_pct < Decimal("0.5") and dice.random() < 0.7:
+        # Once it halts, its margin is freed while an order of a process that died is in doubt.
+        wait_ms = config.safety.auto_recovery.after_seconds * 1000 + dice.randint(-4_000, 4_000)
+        dies = dice.choice(["send place", "receive place"])
+        add(1_000, "once_halted", "machine", wait_ms=max(wait_ms, 0), dies_as_it=dies, share=1.0, usd=300)
+    return found
 
 
 def _happenings(dice: random.Random, symbols: list[str]) -> list[Happening]:

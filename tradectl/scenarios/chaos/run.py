@@ -27,6 +27,7 @@ from tradectl.scenarios.chaos import trace, verdict
 from tradectl.scenarios.chaos.acts import Acts, Claim
 from tradectl.scenarios.chaos.draw import ACTIVE_MINUTES, SETTLE_MINUTES, Drawn, draw
 from tradectl.scenarios.chaos.fates import Weather
+from tradectl.scenarios.chaos.halts import Cooldown
 from tradectl.scenarios.chaos.watch import Limits, Violation, Watch
 from tradectl.scenarios.machine import Steps
 from tradectl.scenarios.world import START_MS, World
@@ -124,9 +125,11 @@ class _Life:
             now_ms=self.world.now_ms,
             touched=self.acts.touched,
             by_person=lambda: self.world.exchange.by_person,
-            loosened=self.acts.loosened,
-            adopted=self.acts.adopted,
+            loosened=self.acts.operators.loosened,
+            adopted=self.acts.operators.adopted,
         )
+        minutes = drawn.config.ess.cooldown_minutes
+        self.cooldown = Cooldown(minutes, self.watch.violate, self.world.now_ms)
         self.world.exchange.watchers.append(self.watch.see)
         self._stamp = ""
         self._good_ms = 0
@@ -178,6 +181,8 @@ class _Life:
                 self.watch.violate("no faults of ours", f"a happening failed: {type(error).__name__}: {error}")
 
     async def _stop_bot(self, keeper: asyncio.Task[None]) -> None:
+        if self.acts.bot is not None and not self.acts.bot.running:
+            await asyncio.sleep(3)  # it died in the last moment: the service manager starts another
         bot = self.acts.bot
         assert bot is not None
         if not bot.running:
@@ -202,6 +207,7 @@ class _Life:
                 self.watch.accepted,
                 config.sim.start_balance,
                 report_only=config.safety.protection.unexplained == "report",
+                most_recoveries=config.safety.auto_recovery.max_per_day,
                 young=frozenset(
                     symbol for symbol in self.watch.naked_since if self._naked_for_ms(symbol) < NAKED_SECONDS * 1000
                 ),
@@ -281,6 +287,9 @@ class _Life:
             for symbol in patience.keys() - self.watch.naked_since.keys():
                 del patience[symbol]
                 of_this_bot.pop(symbol, None)
+            if self.world.store.exists():
+                with self.watch._reading().read() as conn:
+                    self.cooldown.look(conn)
             for symbol in self.watch.naked_since:
                 could = quiet and symbol not in self.acts.halted and not self._others_and_no_room(symbol)
                 if not could:

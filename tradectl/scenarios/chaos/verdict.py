@@ -13,6 +13,7 @@ from tradectl.domain.lifecycle import POSITION_TRANSITIONS, Managed
 from tradectl.domain.position import Protection, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import LatchName
+from tradectl.scenarios.chaos import halts
 from tradectl.scenarios.chaos.watch import surplus
 from tradectl.scenarios.world import Exchange
 from tradectl.sim import views
@@ -35,6 +36,7 @@ def settled(
     start_balance: Decimal,
     *,
     report_only: bool,
+    most_recoveries: int,
     young: frozenset[str] = frozenset(),
     no_room: frozenset[str] = frozenset(),
 ) -> list[Finding]:
@@ -54,6 +56,7 @@ def settled(
             *_books(picture, trades, managed),
             *_intents(recorded, accepted),
             *_latches(conn),
+            *halts.judged(conn, most_recoveries),
             *_journal(conn),
             *_alerts(conn),
         ]

@@ -10,7 +10,7 @@ import pytest
 
 def candle_folder() -> Path:
     """The folder of candle files; skips the test, with the reason, where there is none."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[1]
     data = Path(os.environ.get("TRADECTL_DATA", root.parent / "shared" / "data"))
     folder = data / "candles"
     if not folder.is_dir():

@@ -1,4 +1,4 @@
-"""From the first schema to the second: no row, number or rule is lost on the way, wherever it is cut short."""
+"""From an older schema to the newest: no row, number or rule is lost on the way, wherever it is cut short."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ from tradectl.store.mortal import connection_of
 from tradectl.store.verify import verify
 
 NEW_TABLES = {"positions", "targets", "seen_orders", "settings"}
-NEW_COLUMNS = {"intents": {"ended", "filled"}, "open_trades": {"opener"}}
+SAFETY_TABLES = {"ess", "recoveries", "policies", "preflights", "baseline", "seen_time"}
+NEW_COLUMNS = {"intents": {"ended", "filled"}, "open_trades": {"opener"}, "limits": {"source"}}
+NEWEST = migrations.CURRENT_VERSION
 AT_MS = 5_000
 
 
@@ -62,10 +64,10 @@ def rest(found: Dump) -> Dump:
         table: [
             {name: value for name, value in row.items() if name not in NEW_COLUMNS.get(table, ())}
             for row in rows
-            if (table, row.get("version")) != ("migrations", 2)
+            if table != "migrations" or row["version"] == 1
         ]
         for table, rows in found.items()
-        if table not in NEW_TABLES
+        if table not in NEW_TABLES | SAFETY_TABLES
     }
 
 
@@ -81,10 +83,29 @@ def test_every_row_is_there_as_it_was_and_so_are_the_numbers(old: Path) -> None:
     before = dump(old)
     upgrade(old)
     after = dump(old)
-    assert version(old) == 2
+    assert version(old) == migrations.CURRENT_VERSION
     assert rest(after) == rest(before)
-    assert after["migrations"][-1] == {"version": 2, "name": "positions", "applied_ms": AT_MS}
-    assert all(after[table] == [] for table in NEW_TABLES)
+    assert after["migrations"][1:] == [
+        {"version": 2, "name": "positions", "applied_ms": AT_MS},
+        {"version": 3, "name": "safety", "applied_ms": AT_MS},
+    ]
+    assert all(after[table] == [] for table in NEW_TABLES | SAFETY_TABLES - {"ess", "seen_time"})
+    assert [row["state"] for row in after["ess"]] == ["ARMED"]
+
+
+def test_the_second_schema_is_brought_up_to_date_as_well(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as of_then:
+        of_then.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:2])
+        of_then.setattr(migrations, "CURRENT_VERSION", 2)
+        upgrade(old)
+        assert version(old) == 2
+    before = dump(old)
+    upgrade(old)
+    after = dump(old)
+    assert version(old) == NEWEST and verify(old).ok
+    kept = {table: rows for table, rows in after.items() if table not in SAFETY_TABLES | {"migrations"}}
+    kept["limits"] = [{name: value for name, value in row.items() if name != "source"} for row in kept["limits"]]
+    assert kept == {table: rows for table, rows in before.items() if table != "migrations"}
 
 
 def test_numbers_go_on_from_the_highest_one_ever_given(old: Path) -> None:
@@ -273,7 +294,7 @@ def test_a_death_at_any_statement_leaves_the_first_schema_and_the_next_one_compl
     run(whole, lambda: upgrade(copy))
     wanted = dump(copy)
     commit = whole.steps.index("COMMIT") + 1
-    assert commit > len(migrations.MIGRATIONS[1].statements)
+    assert commit > sum(len(one.statements) for one in migrations.MIGRATIONS[1:])
     for fatal in range(1, len(whole.steps) + 1):
         shutil.copy(old, copy)
         with pytest.raises(SystemExit):
@@ -281,9 +302,9 @@ def test_a_death_at_any_statement_leaves_the_first_schema_and_the_next_one_compl
         if fatal <= commit:
             assert (version(copy), dump(copy)) == (1, before), whole.steps[fatal - 1]
         else:
-            assert (version(copy), dump(copy)) == (2, wanted), "it died with the commit behind it"
+            assert (version(copy), dump(copy)) == (NEWEST, wanted), "it died with the commit behind it"
         upgrade(copy)
-        assert (version(copy), dump(copy)) == (2, wanted)
+        assert (version(copy), dump(copy)) == (NEWEST, wanted)
 
 
 KILLED = """
@@ -373,7 +394,7 @@ def test_a_bot_that_restarts_on_it_takes_its_position_over_and_protects_it(tmp_p
     store_v1.bring_down(tmp_path / "bot.db")
     assert version(tmp_path / "bot.db") == 1 and "opener" not in dump(tmp_path / "bot.db")["open_trades"][0]
     with rig(tmp_path, rows) as desk:
-        assert desk.read(migrations.applied)[1:] == [(2, "positions", WALL_MS)]
+        assert desk.read(migrations.applied)[1:] == [(2, "positions", WALL_MS), (3, "safety", WALL_MS)]
         trade, held = desk.read(ledger.open_trade, SOL), desk.read(positions.of, SOL)
         assert replace(trade, naked_since_ms=None) == booked, "who opened it is known again"
         assert held is not None and (held.state, held.origin) == (PositionState.OPEN, Origin.EXPLAINED)

@@ -1,0 +1,1 @@
+"""Pure: what an account shows → what that means for trading. No I/O, no clock, no store."""

@@ -1,0 +1,1 @@
+"""A file per invariant. The table that runs them is safety/check.py."""
