@@ -84,6 +84,7 @@ class Cooldown:
             return
         now_ms = self.now_ms()
         cooled_ms = now_ms - self.since_ms
-        if self.state is EssState.COOLING_DOWN and cooled_ms < self.minutes * 60_000 - TICK_MS:
+        ended = self.state is EssState.COOLING_DOWN and state is not EssState.TRIPPED  # which begins it anew
+        if ended and cooled_ms < self.minutes * 60_000 - TICK_MS:
             self.violate("a cooldown takes its time", f"re-armed after {cooled_ms} ms of {self.minutes} min")
         self.state, self.since_ms = state, now_ms
