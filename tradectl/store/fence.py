@@ -18,7 +18,7 @@ from tradectl.store import chain, files, guard, halt, pointers
 from tradectl.store.actor import operator_name
 
 BOUND_MS = 2_000  # to write the latch; then the halt file
-_STEP_MS = 100  # SQLite's own wait is deaf: Ctrl-C is heard between two steps of it
+_STEP_MS = 5  # SQLite backs off within its own wait, and is deaf: a short step gets the lock, and hears Ctrl-C
 INTERRUPTED = "interrupted before the latch was written"
 LATCH = "kill_switch"
 NO_REASON = "operator's kill switch"
