@@ -77,7 +77,7 @@ LATCH_RULES: dict[LatchName, LatchRule] = {
     LatchName.PREFLIGHT: LatchRule(
         SystemState.DEGRADED,
         "no entries: what is open is protected and managed",
-        "a green preflight of this configuration",
+        "a green preflight of this configuration (this build has no command for it yet), or tradectl run --mode paper",
     ),
     LatchName.PAUSE: LatchRule(SystemState.PAUSED, "no entries; everything else goes on", "tradectl resume"),
     LatchName.UNKNOWN_ORDER: LatchRule(

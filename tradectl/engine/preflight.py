@@ -29,7 +29,7 @@ def at_start(conn: Connection, *, mode: str, config_digest: str, resumed: bool, 
         raise Refused(
             f"a new {LIVE_LIMITED} session needs a green preflight: {why}",
             where=f"configuration {config_digest[:12]}",
-            hint="look at the account and at what the preflight found; paper mode needs none",
+            hint="this build has no preflight command yet, so none can be made: tradectl run --mode paper needs none",
         )
     sentence = f"the session goes on, and only protects and manages: {why}"
     _log.emit(Tag.SAFETY_LIMITED_REFUSED, sentence)

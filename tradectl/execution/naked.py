@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tradectl import logs
-from tradectl.domain.candle import MINUTE_MS
 from tradectl.domain.ledger import OpenTrade
 from tradectl.domain.money import text
 from tradectl.domain.order import OrderFact
@@ -17,7 +16,6 @@ from tradectl.store.database import Database
 
 _log = logs.get("execution.naked")
 _TYPE = Tag.SAFETY_NAKED_POSITION.value.lower()
-_REPEAT_MS = 5 * MINUTE_MS
 UNLISTED = "the venue does not list it any more: no order can be sized for it"
 
 
@@ -88,7 +86,7 @@ def repeat(db: Database, position: PositionFact, sentence: str, now_ms: int) -> 
 
 def _just_said(conn: Connection, symbol: str, sentence: str, now_ms: int) -> bool:
     said_ms = outbox.said_ms(conn, _TYPE, symbol, sentence)
-    return said_ms is not None and now_ms - said_ms < _REPEAT_MS
+    return said_ms is not None and now_ms - said_ms < outbox.REPEAT_MS
 
 
 def _alert(conn: Connection, position: PositionFact, sentence: str, at_ms: int) -> None:

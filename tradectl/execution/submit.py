@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tradectl import logs
-from tradectl.domain.candle import MINUTE_MS
 from tradectl.domain.intent import Intent, IntentDraft, IntentState, Purpose
 from tradectl.domain.money import text
 from tradectl.domain.order import Confirmed, Outcome, Rejected, Unknown
@@ -29,7 +28,6 @@ from tradectl.store.connection import Connection
 from tradectl.store.database import Database
 
 _log = logs.get("execution.submit")
-_SAID_AGAIN_MS = 5 * MINUTE_MS  # the same refusal of the same symbol, in an alert
 
 ORDER_NOT_FOUND = "order_not_found"
 TOO_MANY_STOPS = "too_many_conditional"
@@ -234,7 +232,7 @@ class Door:
         _log.emit(Tag.SAFETY_ORDER_REJECTED, sentence, symbol=intent.symbol, client_id=intent.client_id)
         type = Tag.SAFETY_ORDER_REJECTED.value.lower()
         said_ms = outbox.said_ms(conn, type, intent.symbol, sentence)
-        if said_ms is not None and at_ms - said_ms < _SAID_AGAIN_MS:
+        if said_ms is not None and at_ms - said_ms < outbox.REPEAT_MS:
             return  # each pass tries again: one alert that is read, instead of hundreds that are not
         outbox.put(
             conn,

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tradectl import logs
-from tradectl.domain.candle import MINUTE_MS
 from tradectl.domain.instrument import Instrument
 from tradectl.domain.intent import exit_drafts
 from tradectl.domain.money import ZERO, text
@@ -30,7 +29,6 @@ _log = logs.get("execution.unprotectable")
 CLOSES = 2  # passes in a row that a close fails, before trading is halted
 SCOPE = "protection"  # the invariant that it is
 _TYPE = Tag.SAFETY_HALT.value.lower()
-_REPEAT_MS = 5 * MINUTE_MS
 
 
 @dataclass(slots=True)
@@ -123,7 +121,7 @@ def halt(db: Database, position: PositionFact, sentence: str, *, wall_ms: int, n
             latches.set_latch(conn, latch)
             safety.note_halt(conn)
         said_ms = outbox.last_ms(conn, _TYPE, symbol)
-        if fresh or said_ms is None or now_ms - said_ms >= _REPEAT_MS:
+        if fresh or said_ms is None or now_ms - said_ms >= outbox.REPEAT_MS:
             context = {"symbol": symbol, "qty": text(abs(position.qty)), **latch.told}
             outbox.put(conn, at_ms=now_ms, type=_TYPE, symbol=symbol, urgent=True, text=said, context=context)
     _log.emit(Tag.SAFETY_HALT, said, latch.told, level=50 if fresh else 40, symbol=symbol)

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tradectl.domain.candle import DAY_MS
+from tradectl.domain.candle import DAY_MS, MINUTE_MS
 from tradectl.store import encoding
 
 KEEP_DELIVERED_MS = 7 * DAY_MS
+REPEAT_MS = 5 * MINUTE_MS  # what lasts is alerted again that often
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def run(
     ctx: typer.Context,
     mode: Annotated[
         str,
-        typer.Option(help="paper, or live_limited on the simulated exchange; testnet and live are not available yet."),
+        typer.Option(help="paper; live_limited wants a preflight, which is not built yet; nor are testnet and live."),
     ] = "paper",
     guard: Annotated[
         bool,

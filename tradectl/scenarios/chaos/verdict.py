@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from tradectl.domain.candle import MINUTE_MS
 from tradectl.domain.fill import Fill
 from tradectl.domain.intent import INTENT_TRANSITIONS, ClientId, Intent, IntentState, Purpose
 from tradectl.domain.ledger import OpenTrade
@@ -23,7 +22,6 @@ from tradectl.store.connection import Connection
 from tradectl.store.database import Database
 
 PAGE = 100_000
-SAID_AGAIN_MS = 5 * MINUTE_MS  # what lasts is said again that often
 Finding = tuple[str, str]  # law, what is wrong
 _INTENT_MOVES = {(before.value, after.value) for before, after, _ in INTENT_TRANSITIONS}
 _POSITION_MOVES = {(before.value if before else None, after.value) for before, after, _, _ in POSITION_TRANSITIONS}
@@ -160,7 +158,7 @@ def _alerts(conn: Connection) -> Iterator[Finding]:
 def alarmed(conn: Connection, symbol: str, since_ms: int) -> bool:
     """Whether an alert has said since then that this position is not covered."""
     said_ms = outbox.last_ms(conn, "safety_naked_position", symbol)
-    return said_ms is not None and said_ms >= since_ms - SAID_AGAIN_MS
+    return said_ms is not None and said_ms >= since_ms - outbox.REPEAT_MS
 
 
 def _protection(
