@@ -9,16 +9,19 @@ from random import Random
 
 import pytest
 
+from tests.bot_kit import FLAT, rig
 from tradectl.config.schema import Config
 from tradectl.domain.order import OrderSide, OrderType
 from tradectl.domain.position import Protection, coverage
 from tradectl.domain.system_state import LatchName
 from tradectl.engine.assemble import RunOptions
+from tradectl.engine.between import look_after
 from tradectl.scenarios import virtual
 from tradectl.scenarios.chaos.draw import draw
 from tradectl.scenarios.chaos.fates import RandomFates, Weather
 from tradectl.scenarios.world import START_MS, World
 from tradectl.sim import views
+from tradectl.sim.faults import Call
 from tradectl.store import latches
 from tradectl.store.database import Database
 
@@ -68,6 +71,20 @@ def seconds_until(folder: Path, protection_s: object, seen: str) -> float:
             return any(latch.name is LatchName.HALT for latch in latches.active(conn))
 
     return virtual.run(live())
+
+
+def test_an_error_of_our_own_in_a_pass_ends_no_bot(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A cycle survives one as well, and counts them; what is between two cycles must not be the weaker of the two."""
+    with rig(tmp_path, [FLAT] * 3) as desk:
+
+        def breaks(call: Call) -> None:
+            raise RuntimeError("a fault of ours")
+
+        desk.plan.on_before = breaks
+        desk.run(look_after(desk.bot))
+        assert "pass between cycles failed: RuntimeError: a fault of ours" in caplog.text
+        desk.plan.on_before = None
+        assert desk.cycle().system_state == "NORMAL"
 
 
 @pytest.mark.parametrize("seen", ["covered", "halted"])

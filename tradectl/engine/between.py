@@ -12,7 +12,8 @@ _log = logs.get("engine.between")
 
 
 async def look_after(bot: Bot) -> None:
-    """One pass. What cannot be done now is said, and the next cycle does it."""
+    """One pass. What cannot be done now is said, and the next cycle does it; that one also counts errors of our own,
+    for which it ends the bot only when they go on."""
     try:
         snapshot, _ = await state.take_in(bot, await bot.venue.snapshot())
         books = state.load_books(bot, snapshot)
@@ -24,6 +25,8 @@ async def look_after(bot: Bot) -> None:
         await guarding.sweep_if_halted(bot, snapshot)
     except EntryRefused as refusal:
         if refusal.code != "lease":  # the next cycle finds that out, and ends the bot
-            raise
+            _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"pass between cycles not completed: {refusal.what}", level=30)
     except (Busy, StoreUnwritable) as error:
         _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"pass between cycles not completed: {error.what}", level=30)
+    except Exception as error:
+        logs.trace("engine.between", f"pass between cycles failed: {type(error).__name__}: {error}")

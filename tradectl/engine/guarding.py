@@ -6,6 +6,7 @@ and its alert; what nothing changes costs no commit. Nothing here blocks protect
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -38,6 +39,7 @@ from tradectl.store.safety import Baseline
 _log = logs.get("engine.guarding")
 BOT = "bot"
 SWEEP = "halted"
+_NUMBER = re.compile(r"[\d.]+")
 
 
 def judge(bot: Bot, snapshot: Snapshot, books: state.Books, *, cycle: int | None) -> Judgement:
@@ -56,7 +58,10 @@ def judge(bot: Bot, snapshot: Snapshot, books: state.Books, *, cycle: int | None
     steps.jump([one for one in found if one.level is Level.JUMP], view.unexplained)
     if trips and ess.state is EssState.ARMED:
         steps.trip(ess, trips[0])
-    if any(latch.name is LatchName.HALT for latch in books.latches) and not steps.any:
+    halted = any(latch.name is LatchName.HALT for latch in books.latches)
+    if not halted:
+        bot.memory.said_waiting = ""
+    elif not steps.any:
         facts = _facts(bot, snapshot, books, found, seen, recovered_ms)
         if not (why := recovery.refusals(facts, bot.config.safety.auto_recovery)):
             steps.recover(facts, seen)
@@ -283,7 +288,8 @@ class _Steps:
 
     def _may_still_recover(self, conn: Connection, facts: Facts) -> bool:
         """Asked where it is committed: an operator may have sent an order or set a latch since the books were read."""
-        now = replace(facts, latches=latches.active(conn), in_doubt=bool(intents.in_doubt(conn)))
+        by_file = halt.read(str(self._bot.db.path)) is not None
+        now = replace(facts, latches=latches.active(conn), halt_file=by_file, in_doubt=bool(intents.in_doubt(conn)))
         return not recovery.refusals(now, self._bot.config.safety.auto_recovery)
 
     def _add(self, name: LatchName, scope: str, reason: str, tag: Tag, *, urgent: bool = False) -> None:
@@ -332,9 +338,10 @@ def _say_findings(bot: Bot, found: Sequence[Breach]) -> None:
 
 
 def _say_waiting(bot: Bot, why: Sequence[str]) -> None:
+    """When the reasons change, not when only their numbers do: margin moves in every pass."""
     said = "; ".join(one for one in why if "it has stood" not in one)
-    if said and said != bot.memory.said_waiting:
-        _log.emit(Tag.SAFETY_AUTO_RECOVERY, f"no recovery without a person: {said}")
+    if said and _NUMBER.sub("", said) != _NUMBER.sub("", bot.memory.said_waiting):
+        _log.emit(Tag.SAFETY_AUTO_RECOVERY, f"no recovery by itself now: {said}")
         bot.memory.said_waiting = said
 
 
