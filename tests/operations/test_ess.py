@@ -135,3 +135,26 @@ def test_a_policy_is_set_shown_and_kept(acct: Account) -> None:
         with db.read() as conn:
             found = policy.current(conn)
     assert found is not None and (found.version, found.profile.name, found.by) == (2, "NORMAL", "ann")
+
+
+def test_an_emergency_stop_out_of_service_is_said_on_the_one_page_until_it_is_back(acct: Account) -> None:
+    """Each of these changes loosens what holds: none of their alerts may be held back behind the one before."""
+    assert "DISABLED" not in acct.tradectl("state", "show").out
+    for reason in ("venue test", "another test"):
+        acct.tradectl("ess", "disable", "--approver", "bea", "--reason", reason, "--yes")
+        page = acct.tradectl("state", "show").out
+        assert "! the emergency stop is DISABLED" in page and reason in page and "tradectl ess reset" in page
+        acct.tradectl(*RESET)
+    assert "DISABLED" not in acct.tradectl("state", "show").out
+    with acct.db() as db, db.read() as conn:
+        said = [row for row in outbox.pending(conn, 10) if row.type == "safety_ess_rearmed"]
+    assert len(said) == 4 and all(row.urgent for row in said)
+
+
+def test_clearing_a_kill_switch_that_is_not_set_says_that_something_else_halts(acct: Account) -> None:
+    clear = ("killswitch", "clear", "--approver", "bea", "--reason", "over", "--yes")
+    assert acct.tradectl(*clear).code == 0
+    acct.tradectl("ess", "trip", "--reason", "feed is wrong")
+    ran = acct.tradectl(*clear)
+    assert ran.code == 1 and "something else halts it" in ran.out and "tradectl state show" in ran.out
+    assert now(acct)[0].state is EssState.TRIPPED

@@ -12,7 +12,7 @@ from tradectl import logs
 from tradectl.domain.candle import HOUR_MS, day_of, utc_text
 from tradectl.domain.money import amount
 from tradectl.domain.signal import Decision, NoSignal, SymbolRefusal, Verdict
-from tradectl.domain.system_state import SystemState, speaking
+from tradectl.domain.system_state import LatchName, SystemState, speaking
 from tradectl.domain.system_state import system_state as strictest
 from tradectl.domain.tags import Tag
 from tradectl.engine import guard_session
@@ -25,6 +25,10 @@ REPEAT_MS = HOUR_MS
 NEW_CANDLE = "new_candle"
 ERROR = "error"
 _STATE_TAGS = {SystemState.PAUSED: Tag.SAFETY_PAUSED, SystemState.DEGRADED: Tag.SAFETY_DEGRADED}
+_LATCH_TAGS = {
+    LatchName.HALT: Tag.SAFETY_HALT,
+    LatchName.ESS_TRIPPED: Tag.SAFETY_ESS_TRIPPED,
+}
 WAITING = "waiting"  # nothing was decided: the last decision stands until the next candle closes
 
 
@@ -159,6 +163,7 @@ def _say_change(bot: Bot, state: SystemState, account: AccountContext) -> None:
         assert latch is not None, "a state comes from a latch"
         sentence = f"{latch.effect(guard=bot.guard)}; set {utc_text(latch.set_at_ms)} by {latch.set_by}: {latch.reason}"
         hint = latch.cleared_by
+        tag = _LATCH_TAGS.get(latch.name, tag)
     _log.emit(tag, sentence, clear_with=hint)
     context = {"state": state.value, "clear_with": hint}
     alert(bot, tag.value.lower(), "", sentence, context, urgent=state is SystemState.HALTED)

@@ -86,7 +86,7 @@ def reset(db: Database, *, by: str, reason: str, override: bool) -> EssChange:
             raise Refused(
                 f"the emergency stop is {before.state.value} and cannot be re-armed yet",
                 why="the sweep is not done: a bot has to see that nothing is left that could add exposure",
-                hint="start the bot, or sweep by hand: tradectl killswitch activate --reason TEXT",
+                hint="start the bot: it sweeps, and the cooldown counts while it runs; no entry is possible meanwhile",
             )
         if against and not override:
             raise Refused(
@@ -99,7 +99,7 @@ def reset(db: Database, *, by: str, reason: str, override: bool) -> EssChange:
         said = reason + (f" (overridden: {'; '.join(against)})" if against else "")
         safety.say_ess(conn, before.state, now, at_ms, reason=said)
         latches.clear(conn, LatchName.ESS_COOLING, "", by=by, reason=said, at_ms=at_ms)
-        _alert(conn, Tag.SAFETY_ESS_REARMED, f"emergency stop re-armed by {by}: {said}", at_ms)
+        _alert(conn, Tag.SAFETY_ESS_REARMED, f"emergency stop re-armed by {by}: {said}", at_ms, urgent=True)
         return EssChange(before, _page(conn, db), True, tuple(against))
 
 
@@ -121,7 +121,7 @@ def disable(db: Database, *, by: str, reason: str) -> EssChange:
         now = replace(before, state=after, since_ms=at_ms, by=by, evaluator=MANUAL, evidence=reason)
         safety.save_ess(conn, now)
         safety.say_ess(conn, before.state, now, at_ms, reason=reason)
-        _alert(conn, Tag.SAFETY_ESS_REARMED, f"emergency stop DISABLED by {by}: {reason}", at_ms)
+        _alert(conn, Tag.SAFETY_ESS_REARMED, f"emergency stop DISABLED by {by}: {reason}", at_ms, urgent=True)
         return EssChange(before, _page(conn, db), True)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from tradectl.domain.emergency_stop import Emergency, EssState
 from tradectl.domain.position import PositionFact, Protection, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import PERMISSIONS, Latch, LatchName, SystemState, speaking, system_state
@@ -17,7 +18,7 @@ from tradectl.operations import backups, bot_life, limit_lines
 from tradectl.operations.bot_life import BotLife, Life
 from tradectl.operations.state_page import AccountLine, DoubtLine, LatchLine, OverrideLine, PositionLine, StatePage
 from tradectl.operations.times import ago, when
-from tradectl.store import cycles, facts, halt, journal, latches, lease, limits, risk, session, views
+from tradectl.store import cycles, facts, halt, journal, latches, lease, limits, risk, safety, session, views
 from tradectl.store.database import Database
 from tradectl.store.facts import StoreFacts
 
@@ -42,6 +43,7 @@ def read(db: Database, now_ms: int) -> StatePage:
         counters = risk.load(conn)
         seen = views.load_account(conn)
         newest_session = session.last(conn)
+        emergency = safety.ess(conn)
         acts = journal.latest(conn, _OPERATOR_ROWS, kind="operator")
         store = facts.facts(conn, db.path)
         doubts = _in_doubt(conn) if store.in_doubt else ()
@@ -80,7 +82,10 @@ def read(db: Database, now_ms: int) -> StatePage:
         overrides=_overrides(acts, now_ms),
         store=store,
         last_backup=backups.newest(db.path),
-        warnings=tuple(_warnings(store, positions, books_only, seen is not None)),
+        warnings=(
+            *_without_ess(emergency, now_ms),
+            *_warnings(store, positions, books_only, seen is not None),
+        ),
         guard=guards,
     )
 
@@ -207,6 +212,17 @@ def _overridden(act: journal.Entry) -> str:
     """The command, and which order or symbol it was about."""
     about = str(act.body.get("order_id") or "")
     return " ".join(part for part in (act.subject, about, act.symbol) if part)
+
+
+def _without_ess(now: Emergency, now_ms: int) -> list[str]:
+    """What is out of service is said on the one page: nothing else shows that an account has one guard less."""
+    if now.state is not EssState.DISABLED:
+        return []
+    since = f" ({ago(now.since_ms, now_ms)})" if now.since_ms else ""
+    return [
+        f"the emergency stop is DISABLED{since}, by {now.by or 'nobody'}: {now.evidence or 'no reason given'};"
+        " in service again with: tradectl ess reset --approver NAME --reason TEXT"
+    ]
 
 
 def _warnings(

@@ -48,7 +48,7 @@ def put(conn: sqlite3.Connection, profile: Profile, *, by: str, reason: str, at_
         at_ms=at_ms,
         type=Tag.SAFETY_POLICY.value.lower(),
         symbol="",
-        urgent=False,
+        urgent=True,  # a person changed what holds: none of these is held back behind an earlier one
         text=f"policy is now {profile.name} (version {now.version}, before {was}), set by {by}: {reason}",
         context={"version": now.version, "profile": profile.name},
     )

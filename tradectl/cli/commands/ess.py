@@ -65,7 +65,7 @@ def trip(ctx: typer.Context, reason: Annotated[str, _REASON]) -> ExitCode:
 
 @page(
     "Re-arms it after its cooldown. Refused before that, and while an evaluator would trip it again; --override does it"
-    " all the same, and stays on the record.",
+    " all the same once it is swept, and stays on the record.",
     example='tradectl ess reset --approver "A. Operator" --reason "losses closed, feed checked"',
     exits={
         ExitCode.OK: "armed, or it was already",

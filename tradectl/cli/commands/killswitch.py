@@ -117,6 +117,7 @@ def status(ctx: typer.Context) -> ExitCode:
     example='tradectl killswitch clear --approver "A. Operator" --reason "feed is back, positions covered"',
     exits={
         ExitCode.OK: "cleared, or it was not active",
+        ExitCode.DRIFT: "it was not active, and something else halts: `state show` names it and what clears it",
         ExitCode.REFUSED: "refused or not confirmed: its cause still holds, or the store cannot be used",
         ExitCode.BUSY: "the store is locked: try again",
         ExitCode.CONFIG: "the store had to be found through a configuration that is invalid",
@@ -133,6 +134,7 @@ def clear(
 
     from tradectl.cli import confirm, render
     from tradectl.cli.commands import killswitch_screen as screens
+    from tradectl.domain.system_state import SystemState
     from tradectl.errors import UsageError
     from tradectl.operations import killswitch_clear
     from tradectl.operations.opening import find_store
@@ -147,7 +149,7 @@ def clear(
         if not planned.active:
             if inv.json:
                 render.document(inv, "killswitch clear", {"cleared": False, "state": planned.state})
-            return ExitCode.OK
+            return ExitCode.DRIFT if planned.state is SystemState.HALTED else ExitCode.OK
         killswitch_clear.refuse(planned, override=override)
         confirm.confirm(inv, "End the sweep?" if planned.guard else "Let entries go again?")
         done = killswitch_clear.apply(books, planned, approver=approver, reason=reason, override=override)

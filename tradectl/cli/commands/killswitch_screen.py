@@ -11,6 +11,7 @@ from tradectl.cli.figures import counted
 from tradectl.cli.render import Cell, Screen
 from tradectl.domain.money import text
 from tradectl.domain.position import PositionFact
+from tradectl.domain.system_state import SystemState
 from tradectl.errors import Refused
 from tradectl.execution.sweep import Swept
 from tradectl.operations.killswitch_activate import LIFTED, Activation
@@ -275,7 +276,10 @@ def status_body(shown: Status) -> dict[str, object]:
 
 def clear_plan(screen: Screen, planned: ClearPlan) -> None:
     if not planned.active:
-        screen.text(f"not active: nothing to clear ({planned.state.value}) {planned.path}", "good")
+        halted = planned.state is SystemState.HALTED
+        screen.text(f"not active: nothing to clear ({planned.state.value}) {planned.path}", "bad" if halted else "good")
+        if halted:
+            screen.text("something else halts it, and still does; what clears that: tradectl state show", "bad")
         return
     facts: list[tuple[str, object]] = [("before", f"{planned.state.value} {planned.path}")]
     if planned.latch is not None:

@@ -22,7 +22,8 @@ from tradectl.errors import ExitCode
     ),
     exits={
         ExitCode.OK: "ended as asked",
-        ExitCode.REFUSED: "the store is another account's, damaged, or cannot be written",
+        ExitCode.REFUSED: "the store is another account's, damaged, or cannot be written; or live_limited lacks its "
+        "preflight",
         ExitCode.BUSY: "the store is busy or the exchange's file cannot be opened: try again; or the run is over, but "
         "the store was locked and its end could not be written: the report says what",
         ExitCode.CONFIG: "configuration invalid, or asks for what is not available yet",
