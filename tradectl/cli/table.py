@@ -75,6 +75,11 @@ MEANT: dict[str, tuple[str, ...]] = {
     "log": ("events",),
     "logs": ("events",),
     "backup": ("state backup",),
+    "tag": ("explain",),
+    "alert": ("explain",),
+    "runbook": ("explain",),
+    "runbooks": ("explain",),
+    "meaning": ("explain",),
     "help": ("--help",),
 }
 
@@ -88,6 +93,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "state backup": ("state:backup", "Copy the store while the bot runs, and check the copy."),
     "state verify": ("state:verify", "Check the store's integrity and the journal's chain."),
     "why": ("why:why", "Why a symbol did (not) trade: each gate's verdict, value and limit."),
+    "explain": ("explain:explain", "A log tag or alert: what it means, what to do, how it ends."),
     "events": ("events:events", "The journal: intents, outcomes, refusals, state changes, operators."),
     "trades": ("trades:trades", "Closed trades with fees and funding."),
     "positions list": ("positions:list_positions", "What is open, and how much of it each stop covers."),
