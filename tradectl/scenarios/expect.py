@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tradectl.domain.candle import utc_text
-from tradectl.domain.money import text
+from tradectl.domain.money import ZERO, percent, text
 from tradectl.domain.position import Protection, coverage
 from tradectl.domain.system_state import LatchName
 from tradectl.scenarios.stage import Entry, Heard, Stage
@@ -116,10 +116,17 @@ async def no_entry(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:
 
 
 async def entries(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:
-    """Slices of one entry count once: they share their beginning."""
     await asyncio.sleep(args["for"] / 1000)
-    found = {entry.client_id.rpartition(".")[0]: entry for entry in reversed(stage.entries)}
-    return len(found) == args["count"], _told(list(reversed(found.values()))) or "the exchange took no entry order"
+    found = [one for index, one in enumerate(stage.entries) if not _goes_on(stage, index)]
+    return len(found) == args["count"], _told(stage.entries) or "the exchange took no entry order"
+
+
+def _goes_on(stage: Stage, index: int) -> bool:
+    """A slice after the first of an entry that is too large for one order: the one before it is as large as may be."""
+    if not index:
+        return False
+    before, this = stage.entries[index - 1 : index + 1]
+    return before.symbol == this.symbol and before.qty == stage.world.instruments[this.symbol].max_market_qty
 
 
 def _told(found: list[Entry]) -> str:
@@ -154,6 +161,26 @@ async def position(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:
     return met, f"the exchange holds {holding(stage)}"
 
 
+async def worth(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:
+    """By the position as it stands: one entry of several slices is looked at whole."""
+    held = stage.position(stage.first)
+    share = held.notional / stage.equity() if held is not None else ZERO
+    return args["at_least"] <= share <= args["at_most"], f"{holding(stage)}: {percent(share)} of equity"
+
+
+async def orders(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:
+    def resting() -> list[str]:
+        return [f"{one.side.value} {one.type.value}" for one in stage.orders() if one.symbol == stage.first]
+
+    met = await stage.until(lambda: not resting(), args["within"])
+    return met, f"resting in {stage.first}: {', '.join(resting()) or 'nothing'}"
+
+
+async def calls(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:
+    asked = stage.hands.asked - stage.mark_asked
+    return asked <= args["at_most"], f"{asked} requests in {(stage.world.now_ms() - stage.mark_ms) // 1000} s"
+
+
 async def answered(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:
     claims = stage.claims(COMMANDS[args["do"]])
     if not claims:
@@ -175,5 +202,5 @@ async def bot(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:
 LOOK: Mapping[str, Looking] = {
     "log": log, "no_log": no_log, "alert": alert, "state": state, "latch": latch, "no_latch": no_latch,
     "refused": refused, "no_entry": no_entry, "entries": entries, "stops": stops, "position": position,
-    "answered": answered, "bot": bot,
+    "worth": worth, "orders": orders, "calls": calls, "answered": answered, "bot": bot,
 }  # fmt: skip

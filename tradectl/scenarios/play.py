@@ -114,8 +114,10 @@ async def _through(stage: Stage, on_step: OnStep | None) -> tuple[Outcome, list[
 
 
 async def _given(stage: Stage, on_step: OnStep | None) -> None:
-    """A bot runs from the start, unless the file says when."""
-    if not any(line.word == "bot" for line in stage.story.given):
+    """A bot runs from the start, unless the file itself starts the first one."""
+    lines = [*stage.story.given, *(line for each in stage.story.rounds for line in each.when)]
+    first = next((line.args["do"] for line in lines if line.word == "bot"), "")
+    if first != "start":
         await steps.bot(stage, {"do": "start"})
     await _steps(stage, stage.story.given, on_step)
 

@@ -100,12 +100,13 @@ class Fault:
 class Troubled:
     """What becomes of a call: what the scenario says, else what a good network does with it."""
 
-    def __init__(self, plain: wire.Fates, faults: list[Fault], now_ms: Callable[[], int]) -> None:
-        self._plain, self._faults, self._now_ms = plain, faults, now_ms
+    def __init__(self, plain: wire.Fates, hands: Hands) -> None:
+        self._plain, self._hands = plain, hands
 
     def of(self, call: Call) -> Fate:
-        for fault in self._faults:
-            if self._now_ms() < fault.until_ms and (fate := fault.fate(call)) is not None:
+        self._hands.asked += 1
+        for fault in self._hands.faults:
+            if self._hands.world.now_ms() < fault.until_ms and (fate := fault.fate(call)) is not None:
                 return fate
         return self._plain.of(call)
 
@@ -115,9 +116,10 @@ class Hands(Acts):
     """The hands of chaos, on a network whose faults a scenario chooses."""
 
     faults: list[Fault] = field(default_factory=list)
+    asked: int = 0  # requests of all processes
 
     def _fates(self, name: str) -> wire.Fates:
-        return Troubled(super()._fates(name), self.faults, self.world.now_ms)
+        return Troubled(super()._fates(name), self)
 
 
 @dataclass
@@ -134,6 +136,7 @@ class Stage:
     entries: list[Entry] = field(default_factory=list)
     mark_ms: int = 0
     mark_line: int = 0
+    mark_asked: int = 0
     mark_stops: Mapping[str, OrderFact] = field(default_factory=dict)
 
     @property
@@ -145,6 +148,7 @@ class Stage:
 
     def mark(self) -> None:
         self.mark_ms, self.mark_line = self.world.now_ms(), len(self.ears.lines)
+        self.mark_asked = self.hands.asked
         self.mark_stops = {order.order_id: order for order in self.orders() if order.protective}
 
     def since_mark(self) -> list[Heard]:
@@ -211,7 +215,7 @@ class Stage:
 
 
 def lost(call: Call) -> Fate | None:
-    return Fate(fault=LoseAnswer()) if call.changes else None
+    return Fate(fault=LoseAnswer()) if call.name == "place" else None
 
 
 def refused_stop(call: Call) -> Fate | None:

@@ -53,10 +53,11 @@ async def signal(stage: Stage, args: Mapping[str, Any]) -> None:
     closes_ms = stage.feed.closes_ms(stage.first)
     if not await stage.until(lambda: _decided(stage, closes_ms), args["within"]):
         raise Unreached(f"the bot decided nothing about {stage.first} within {args['within'] / 1000:g} s")
+    said = last_decision(stage)
     if args["until"] == "enters":
         entered = await stage.until(lambda: len(stage.entries) > before and held(stage), args["within"])
         if not entered:
-            raise Unreached(f"no entry on the strategy's signal: {last_decision(stage)}")
+            raise Unreached(f"no entry on the strategy's signal: {said}")
 
 
 def _decided(stage: Stage, closed_ms: int) -> bool:
