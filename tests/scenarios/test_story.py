@@ -43,7 +43,7 @@ def test_every_word_has_its_deed() -> None:
         ("whne: []\nexpect:\n  - orders: none\n", "own.yaml:4:1", "did you mean when?"),
         ("with:\n  perps: {riskPtc: 1%}\nexpect:\n  - orders: none\n", "own.yaml:5:11", "did you mean perps.riskPct?"),
         ("with:\n  perps: {riskPct: 5}\nexpect:\n  - orders: none\n", "own.yaml:5:20", "where a fraction is meant"),
-        ("meaningful:\n  perps.enabeld: true\nexpect:\n  - orders: none\n", "own.yaml:5:3", "did you mean perps.enabled?"),
+        ("meaningful:\n  perps.enabeld: true\nexpect:\n  - orders: none\n", "own.yaml:5:3", "mean perps.enabled?"),
         ("meaningful:\n  perps.enabled: often\nexpect:\n  - orders: none\n", "own.yaml:5:18", "below NUMBER"),
         ('starts: "25:00"\nexpect:\n  - orders: none\n', "own.yaml:4:9", "no time of day"),
         ("expect:\n  - orders: none\nexpect:\n  - orders: none\n", "own.yaml:6:1", "written twice"),
