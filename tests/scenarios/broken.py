@@ -14,11 +14,12 @@ from tradectl.domain.money import ZERO
 from tradectl.domain.order import Unknown
 from tradectl.engine import daemon, guarding, recover, state
 from tradectl.errors import VenueUnreachable
-from tradectl.execution import observe, protect, reconcile, submit, sweep
+from tradectl.execution import booking, observe, protect, reconcile, submit, sweep
 from tradectl.operations import ess
 from tradectl.risk import caps, pipeline, sizing
 from tradectl.risk.gates import daily_loss_room
 from tradectl.safety import recovery
+from tradectl.sim.venue import SimVenue
 from tradectl.store import lease, ledger, risk, safety
 from tradectl.venue.pace import Pace
 
@@ -115,7 +116,7 @@ def _no_streak_from_before() -> Iterator[None]:
         yield
 
 
-@breaks("naked-position", "pause-and-resume", "reconcile-block", "incident-03")
+@breaks("naked-position", "pause-and-resume", "reconcile-block", "incident-03", "delisting")
 def a_missing_stop_is_not_placed() -> Iterator[None]:
     async def nothing(self: Any, look: Any) -> None:
         return None
@@ -311,4 +312,31 @@ def without_a_store_nothing_is_protected() -> Iterator[None]:
 @breaks("incident-02")
 def no_cap_binds() -> Iterator[None]:
     with patch.object(caps, "rules", lambda ctx, terms: iter(())):
+        yield
+
+
+@breaks("rate-limit")
+def nobody_waits_for_a_turn() -> Iterator[None]:
+    async def at_once(self: Any, *, urgent: bool = False) -> None:
+        return None
+
+    with patch.object(Pace, "turn", at_once):
+        yield
+
+
+@breaks("funding-spike")
+def funding_is_not_booked() -> Iterator[None]:
+    with patch.object(booking.Booking, "_funding", lambda self, fact: None):
+        yield
+
+
+@breaks("kill-switch-frozen-bot")
+def a_request_is_dated_when_it_leaves() -> Iterator[None]:
+    """A frozen bot's entry is then as good as new when it wakes up, whatever was set meanwhile."""
+    place = SimVenue.place
+
+    async def dated_now(self: Any, request: Any) -> Any:
+        return await place(self, replace(request, expires_ms=request.expires_ms + 600_000))
+
+    with patch.object(SimVenue, "place", dated_now):
         yield

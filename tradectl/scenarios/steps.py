@@ -14,6 +14,7 @@ from tradectl.domain.position import Protection, coverage
 from tradectl.domain.system_state import SystemState, system_state
 from tradectl.scenarios.stage import Fault, Stage, lost, rate_limited, refused_stop
 from tradectl.scenarios.story import Line
+from tradectl.scenarios.wire import TIMEOUT_MS
 from tradectl.scenarios.words import MAX_MS
 from tradectl.sim.ops import ApplyFunding, SetLeverage, SetSymbolStatus, Transfer
 from tradectl.store import decisions, latches
@@ -158,6 +159,14 @@ async def operator(stage: Stage, args: Mapping[str, Any]) -> None:
         raise Unreached(f"{args['do']} came to no end")
 
 
+async def while_entering(stage: Stage, args: Mapping[str, Any]) -> None:
+    """Lies in wait for the next entry, which a later step brings about."""
+    then = COMMANDS[args["do"]]
+    await stage.happen(
+        "ambush", "machine", stage.first, then=then, stall_ms=args["frozen"], abandon_ms=TIMEOUT_MS, entries_first=0
+    )
+
+
 async def bot(stage: Stage, args: Mapping[str, Any]) -> None:
     running = stage.hands.bot
     if args["do"] == "start":
@@ -233,6 +242,6 @@ async def funding(stage: Stage, args: Mapping[str, Any]) -> None:
 
 DO: Mapping[str, Doing] = {
     "signal": signal, "price": price, "price_past": price_past, "wait": wait, "wait_for": wait_for, "by_hand": by_hand,
-    "operator": operator, "bot": bot, "fault": fault, "disk": disk, "clock": clock, "transfer": transfer,
-    "venue": venue, "funding": funding,
+    "operator": operator, "while_entering": while_entering, "bot": bot, "fault": fault, "disk": disk, "clock": clock,
+    "transfer": transfer, "venue": venue, "funding": funding,
 }  # fmt: skip

@@ -133,6 +133,11 @@ STEPS: Mapping[str, Word] = {
             (Arg("do", one_of(*BY_HAND)), Arg("size", share, Decimal("0.05")), Arg("leverage", count, None), _MARKET),
         ),
         Word("operator", "an operator's command", (Arg("do", one_of(*OPERATIONS)),)),
+        Word(
+            "while_entering",
+            "the bot freezes as it sends its next entry, and an operator's command is given meanwhile",
+            (Arg("do", one_of("killswitch activate", "pause")), Arg("frozen", duration, 30_000)),
+        ),
         Word("bot", "the bot's process", (Arg("do", one_of("start", "kill", "stop")),)),
         Word(
             "fault",
