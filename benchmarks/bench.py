@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import inspect
 import os
 import sqlite3
 import statistics
@@ -87,23 +88,50 @@ def processes(scratch: Path) -> Iterator[tuple[str, str, str]]:
     yield "a day of 5-minute candles, replayed durably", f"{seconds:.2f} s", "≤ 2 s"
 
 
-@contextmanager
-def timed(owner: Any, name: str, spent: list[float]) -> Iterator[None]:
-    """Adds the time spent in a method to `spent` while this lasts."""
-    inner: Callable[..., Any] = getattr(owner, name)
+HOST = ("execute", "account_events", "find_order", "state")  # of the simulated exchange's file
+VENUE = ("snapshot", "ticker", "candles", "account_events", "instruments", "server_time_ms", "place", "cancel")
 
-    def measured(*args: Any, **kwargs: Any) -> Any:
+
+class Outside:
+    """Sums the time spent beyond a wall (the exchange, the store), each moment once however calls are nested."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._depth = 0
+
+    @contextmanager
+    def here(self) -> Iterator[None]:
         began = time.perf_counter()
+        self._depth += 1
         try:
-            return inner(*args, **kwargs)
+            yield
         finally:
-            spent.append(time.perf_counter() - began)
+            self._depth -= 1
+            if not self._depth:
+                self.seconds += time.perf_counter() - began
 
-    setattr(owner, name, measured)
-    try:
-        yield
-    finally:
-        setattr(owner, name, inner)
+    @contextmanager
+    def counting(self, owner: Any, name: str) -> Iterator[None]:
+        """A method or property of a class counts while this lasts."""
+        inner = owner.__dict__[name]
+        run: Callable[..., Any] = inner.fget if isinstance(inner, property) else inner
+
+        def measured(*args: Any, **kwargs: Any) -> Any:
+            with self.here():
+                return run(*args, **kwargs)
+
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            with self.here():
+                return await run(*args, **kwargs)
+
+        if isinstance(inner, property):
+            setattr(owner, name, property(measured))
+        else:
+            setattr(owner, name, awaited if inspect.iscoroutinefunction(run) else measured)
+        try:
+            yield
+        finally:
+            setattr(owner, name, inner)
 
 
 def cycle_overhead(scratch: Path, cycles: int = 1_500) -> Iterator[tuple[str, str, str]]:
@@ -113,35 +141,41 @@ def cycle_overhead(scratch: Path, cycles: int = 1_500) -> Iterator[tuple[str, st
     from tradectl.engine.cycle import run_cycle
     from tradectl.engine.recover import recover, restore
     from tradectl.sim.filehost import FileHost
+    from tradectl.sim.venue import SimVenue
     from tradectl.store.database import Database
 
     os.environ["XDG_STATE_HOME"] = str(scratch / "home")
     with ExitStack() as stack:
         options = RunOptions(store_path=scratch / "cycle.db", durable=False)
         parts = assemble(Config(), options, wall_ms=lambda: time.time_ns() // 1_000_000, stack=stack)
-        bot, commits, spent, total = parts.bot, [0], [], 0.0
+        bot, commits, outside, total = parts.bot, [0], Outside(), 0.0
         inner_begin = Database.transaction
 
         @contextmanager
         def counted(self: Database) -> Iterator[Any]:
             commits[0] += 1
-            began = time.perf_counter()
-            with inner_begin(self) as conn:
-                spent.append(time.perf_counter() - began)
+            inner = inner_begin(self)
+            with outside.here():
+                conn = inner.__enter__()
+            try:
                 yield conn
-                began = time.perf_counter()
-            spent.append(time.perf_counter() - began)
+            except BaseException as error:
+                inner.__exit__(type(error), error, error.__traceback__)
+                raise
+            with outside.here():
+                inner.__exit__(None, None, None)
 
         Database.transaction = counted  # type: ignore[method-assign]
-        for name in ("execute", "account_events", "find_order"):
-            stack.enter_context(timed(FileHost, name, spent))
+        for owner, names in ((FileHost, HOST), (SimVenue, VENUE)):
+            for name in names:
+                stack.enter_context(outside.counting(owner, name))
         stack.callback(setattr, Database, "transaction", inner_begin)
 
         async def all_of_them() -> None:
             nonlocal total
             restore(bot)
             await recover(bot)
-            spent.clear()
+            outside.seconds = 0.0
             commits[0] = 0
             for number in range(1, cycles + 1):
                 parts.ground.step()
@@ -150,7 +184,7 @@ def cycle_overhead(scratch: Path, cycles: int = 1_500) -> Iterator[tuple[str, st
                 total += time.perf_counter() - began
 
         asyncio.run(all_of_them())
-    own_ms = (total - sum(spent)) / cycles * 1000
+    own_ms = (total - outside.seconds) / cycles * 1000
     yield "cycle overhead per symbol, commits and venue apart", f"{own_ms:.2f} ms", "≤ 1 ms"
     yield "store commits per cycle, on average", f"{commits[0] / cycles:.2f}", "few"
 

@@ -7,11 +7,11 @@ import asyncio
 import pytest
 from desk import Account
 
-from tradectl.errors import Refused
-from tradectl.operations import killswitch_clear
+from tradectl.errors import ExitCode, Refused
+from tradectl.operations import killswitch_activate, killswitch_clear
 from tradectl.operations.killswitch_venue import Books
-from tradectl.operations.opening import StoreRef
-from tradectl.store import halt, latches
+from tradectl.operations.opening import Desk, StoreRef
+from tradectl.store import fence, halt, latches
 
 
 @pytest.mark.parametrize("how", ["activate", "halt file"])
@@ -34,3 +34,32 @@ def test_a_fence_set_since_the_plan_is_not_cleared_by_it(acct: Account, how: str
         assert halt.read(str(acct.store)) is None
     finally:
         books.close()
+
+
+def test_a_fence_cleared_during_the_sweep_is_not_called_verified(
+    acct: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bea clears it while Ann's activation reads the venue for the last time: Ann is told, and exits with 2."""
+    read_last = killswitch_activate._Run._verify
+
+    async def cleared_meanwhile(run: killswitch_activate._Run, desk: Desk) -> None:
+        await read_last(run, desk)
+        done = acct.tradectl(
+            "killswitch", "clear", "--approver", "bea", "--reason", "mine was over", "--override", "--yes"
+        )
+        assert done.code in (0, 1), done.all
+
+    fenced = fence.fence(acct.store, by="ann", reason="stop it")
+    monkeypatch.setattr(killswitch_activate._Run, "_verify", cleared_meanwhile)
+    done = asyncio.run(killswitch_activate.apply(fenced, flatten=False, ask_flatten=bool, actor="ann"))
+    assert done.lifted and not done.verified
+    assert done.exit_code is ExitCode.REFUSED
+    assert "cleared by somebody else" in done.left[0]
+    last = acct.tradectl("events", "--json")
+    assert "cleared by somebody else" in last.out
+
+
+def test_a_fence_that_stands_is_verified(acct: Account) -> None:
+    fenced = fence.fence(acct.store, by="ann", reason="stop it")
+    done = asyncio.run(killswitch_activate.apply(fenced, flatten=False, ask_flatten=bool, actor="ann"))
+    assert not done.lifted and done.exit_code is ExitCode.OK

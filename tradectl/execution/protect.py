@@ -2,11 +2,10 @@
 
 Each pass looks at the venue's own orders: a position whose stops cover less than all of it gets the missing stop at
 once. When the stop's level is already passed, or the venue keeps refusing it, a position of ours is closed reduce-only
-rather than left naked (`unprotectable`); one that nobody can explain is only reported. Stops that are too
-many, or looser than planned, make way for the right ones: place, confirm, then cancel. What a position left behind is
-cancelled once venue and books agree that it is gone.
-Before it alarms or closes, it looks at the venue once more; a stop or exit of unknown outcome is waited for until its
-window has passed (promise 3).
+rather than left naked (`unprotectable`); one that nobody can explain is only reported. Stops that are too many, or
+looser than planned, make way for the right ones: place, confirm, then cancel. What a position left behind is cancelled
+once venue and books agree that it is gone. Before it alarms or closes, it looks at the venue once more; a stop or exit
+of unknown outcome is waited for until its window has passed (promise 3).
 """
 
 from __future__ import annotations
@@ -178,7 +177,7 @@ class _Pass:
         ours, trade = self._ours(position), self._trade(position)
         if trade is None or trade.lot.qty != position.qty or snapshot.doubts:
             return
-        if ours is None and not self._rules.unexplained:
+        if self._only_reported(position):
             return
         wanted = self._wanted(position, look.cover) if ours is not None and ours.stop_price is not None else None
         if wanted is not None and already_passed(position.side, wanted, position.mark_price):
@@ -189,6 +188,9 @@ class _Pass:
             return
         if ZERO < plan.place < instrument.min_qty or (wanted is None and plan.place and not plan.cancel):
             return
+        stays = [order for order in look.stops if order not in plan.cancel]
+        if plan.cancel and not await self._door.stand(stays):
+            return  # the list shows a stop that is gone: nothing makes way for it
         if plan.place:
             stands = look.cover.loosest_price
             assert stands is not None, "a covered position has a stop"

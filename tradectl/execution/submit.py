@@ -8,14 +8,14 @@ Promise 3 (unknown stays unknown): anything but a clear answer blocks the symbol
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from tradectl import logs
 from tradectl.domain.intent import Intent, IntentDraft, IntentState, Purpose
 from tradectl.domain.money import text
-from tradectl.domain.order import Confirmed, Outcome, Rejected, Unknown
+from tradectl.domain.order import Confirmed, OrderFact, Outcome, Rejected, Unknown
 from tradectl.domain.ports import Clock, Venue
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import Latch, LatchName
@@ -133,6 +133,17 @@ class Door:
     async def look(self) -> Snapshot:
         """The venue's picture now, for who is about to act on an older one. Raises VenueUnreachable."""
         return await self._venue.snapshot()
+
+    async def stand(self, orders: Iterable[OrderFact]) -> bool:
+        """Whether the venue, asked for each by its id, has it open: a list that lags shows some that are gone.
+
+        Raises VenueUnreachable.
+        """
+        for order in orders:
+            found = await self._venue.order(order.symbol, order.order_id)
+            if found is None or not found.status.open:
+                return False
+        return True
 
     async def submit_slices(
         self, drafts: Sequence[IntentDraft], *, last_resort: bool = False, seen: int | None = None

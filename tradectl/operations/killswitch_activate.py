@@ -18,7 +18,7 @@ from pathlib import Path
 from tradectl.domain.money import text
 from tradectl.domain.position import PositionFact
 from tradectl.domain.system_state import Latch, LatchName
-from tradectl.errors import Busy, ExitCode, NotAvailable, StoreRefused, ToolError, VenueUnreachable
+from tradectl.errors import Busy, ExitCode, NotAvailable, StoreRefused, ToolError, TradectlError, VenueUnreachable
 from tradectl.execution.closing import Reduced, cancel_left_behind, reduce_to
 from tradectl.execution.drain import Drained, drain
 from tradectl.execution.resolve import adopt_doubt, resolve
@@ -35,7 +35,10 @@ from tradectl.store.fence import FenceResult
 
 REASON = "kill switch"
 _ZERO = Decimal(0)
+LOOKS = 2  # before anything is called verified
 PASSES = 3  # a sweep is repeated when the fresh read shows something that came up meanwhile
+
+LIFTED = "the kill switch was cleared by somebody else while this ran: entries may go again"
 
 AskFlatten = Callable[[tuple[PositionFact, ...]], bool]
 
@@ -55,6 +58,7 @@ class Activation:
     recorded: Recorded
     trouble: str  # why the venue could not be worked on; '' when it could
     watch: Watch | None = None  # of a guard session, whose account nothing fences
+    lifted: bool = False  # another operator cleared the fence while this ran
 
     @property
     def guard(self) -> bool:
@@ -62,7 +66,7 @@ class Activation:
 
     @property
     def exit_code(self) -> ExitCode:
-        if not self.fence.fenced:
+        if not self.fence.fenced or self.lifted:
             return ExitCode.REFUSED
         return ExitCode.OK if self.verified and not self.guard else ExitCode.DRIFT
 
@@ -117,10 +121,17 @@ class _Run:
             await self._sweep(desk, own)
             if self.flatten:
                 await self._flatten(desk, own)
-            self.books.seen = await desk.venue.snapshot()
-            self.check = check(self.books.seen)
+            await self._verify(desk)
         finally:
             await desk.venue.close()
+
+    async def _verify(self, desk: Desk) -> None:
+        """Good news is looked at twice: one list that lags lacks a position that has just come up."""
+        for _ in range(LOOKS):
+            self.books.seen = await desk.venue.snapshot()
+            self.check = check(self.books.seen)
+            if not self.check.clean:
+                break
 
     async def _drain(self, desk: Desk) -> None:
         windows = self.books.windows()
@@ -195,11 +206,17 @@ class _Run:
                 self.swept += await cancel_left_behind(own, desk.venue, position.symbol, tag)
 
     def finish(self) -> Activation:
-        left = tuple(self._left())
+        lifted = self._lifted()
+        left = ((LIFTED,) if lifted else ()) + tuple(self._left())
         verified = self.check is not None and not left
         at_ms = wall_ms()
         recorded = act_record.save(
-            self.books, SUBJECT, self._body(verified, left), self._short(verified), actor=self.actor, at_ms=at_ms
+            self.books,
+            SUBJECT,
+            self._body(verified, left),
+            self._short(verified, lifted),
+            actor=self.actor,
+            at_ms=at_ms,
         )
         if recorded.where == "store" and self.fenced.how == "halt_file":
             self._also_latch()
@@ -215,7 +232,20 @@ class _Run:
             recorded=recorded,
             trouble=self.trouble,
             watch=self.watch,
+            lifted=lifted,
         )
+
+    def _lifted(self) -> bool:
+        """Whether somebody has cleared the fence since. One that cannot be read stands, as it was committed."""
+        try:
+            if self.books.db is None or halt.read(str(self.fenced.path)) is not None:
+                return False
+            with self.books.db.read() as conn:
+                standing = {latch.name for latch in latches.active(conn)}
+        except TradectlError as error:
+            self.books.trouble = error.what
+            return False
+        return self.fenced.how == "latch" and LatchName.KILL_SWITCH not in standing
 
     def _also_latch(self) -> None:
         """The store can be written again: the latch is set beside the halt file, so that either alone still fences."""
@@ -308,10 +338,12 @@ class _Run:
             "left": list(left)[:LISTED],
         }
 
-    def _short(self, verified: bool) -> str:
+    def _short(self, verified: bool, lifted: bool) -> str:
         gone = sum(one.result in ("cancelled", "gone") for one in self.swept)
         kept = sum(one.result == "kept" for one in self.swept)
-        fenced = "NOT FENCED (guard session), " if self.watch is not None else ""
+        fenced = "NOT FENCED (cleared meanwhile), " if lifted else ""
+        if self.watch is not None:
+            fenced = "NOT FENCED (guard session), "
         return f"{fenced}cancelled {gone}, kept {kept}, {'verified' if verified else 'not verified'}"
 
 

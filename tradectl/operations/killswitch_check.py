@@ -61,6 +61,10 @@ class Check:
     def naked(self) -> tuple[Held, ...]:
         return tuple(one for one in self.held if not one.covered)
 
+    @property
+    def clean(self) -> bool:
+        return not (self.adding or self.targets or self.naked or self.flaw)
+
 
 def check(snapshot: Snapshot) -> Check:
     resting = [order for order in snapshot.orders if order.status.open]

@@ -120,7 +120,7 @@ async def plan(books: Books, desk: Desk, rules: StopRules, symbol: str = "") -> 
     gone, and nothing in it tells.
     """
     planned = await _plan(books, desk, rules, symbol)
-    if planned.missing or planned.unlisted or not planned.covered:
+    if planned.missing or planned.unlisted:
         return planned
     return await _plan(books, desk, rules, symbol)
 

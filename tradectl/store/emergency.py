@@ -14,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,13 @@ class Absorbed:
 
 
 def path_of(store_path: Path | str) -> Path:
-    store = Path(store_path).resolve()
+    return _beside(Path(store_path).absolute())
+
+
+@lru_cache(maxsize=32)
+def _beside(absolute: Path) -> Path:
+    """Resolved once in a process: it is looked at in every cycle, and stays beside the store that was opened."""
+    store = absolute.resolve()
     return store.with_name(store.name + ".emergency")
 
 

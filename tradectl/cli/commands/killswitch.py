@@ -23,7 +23,7 @@ _STRICTEST = (ExitCode.REFUSED, ExitCode.DRIFT, ExitCode.OK)
         ExitCode.OK: "fenced and verified",
         ExitCode.DRIFT: "fenced, but not verified: what is left, and how to finish by hand, is printed; or swept, and "
         "nothing can be fenced (guard session)",
-        ExitCode.REFUSED: "not fenced",
+        ExitCode.REFUSED: "not fenced, or cleared by somebody else while it ran",
         ExitCode.CONFIG: "the configuration is invalid, and no bot is known here: not fenced",
     },
 )

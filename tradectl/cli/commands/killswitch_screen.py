@@ -13,7 +13,7 @@ from tradectl.domain.money import text
 from tradectl.domain.position import PositionFact
 from tradectl.errors import Refused
 from tradectl.execution.sweep import Swept
-from tradectl.operations.killswitch_activate import Activation
+from tradectl.operations.killswitch_activate import LIFTED, Activation
 from tradectl.operations.killswitch_check import Check, describe, ways_out
 from tradectl.operations.killswitch_clear import Cleared, ClearPlan
 from tradectl.operations.killswitch_guard import Watch
@@ -54,6 +54,8 @@ def activation(screen: Screen, done: Activation) -> None:
         return
     if done.watch is not None:
         screen.text(f"NOT FENCED: {guard.WHY}", "bad")
+    if done.lifted:
+        screen.text(f"NOT FENCED any more: {LIFTED}", "bad")
     if done.drained is not None:
         screen.text(drained_line(done), "good" if done.drained.complete else "bad")
         for one in done.drained.entries:
@@ -159,7 +161,8 @@ def _seconds(length_ms: int) -> str:
 def activation_body(done: Activation) -> dict[str, object]:
     fence = done.fence
     return {
-        "fenced": fence.fenced and not done.guard,
+        "fenced": fence.fenced and not done.guard and not done.lifted,
+        "lifted": done.lifted,
         "guard": done.guard,
         "watch": done.watch,
         "fenced_by": fence.how,
