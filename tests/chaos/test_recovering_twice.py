@@ -20,6 +20,7 @@ from tradectl.execution import protect
 from tradectl.scenarios import virtual
 from tradectl.scenarios.chaos import run
 from tradectl.scenarios.chaos.draw import Happening
+from tradectl.scenarios.scratch import state_folder
 from tradectl.sim import views
 from tradectl.store import latches, ledger, positions
 from tradectl.store.database import Database
@@ -69,7 +70,7 @@ class Standstill(run._Life):
 def after(folder: Path, name: str, death: int, *later: int) -> Picture:
     """What stands when the last of the bots that followed that death has settled."""
     folder.mkdir(parents=True)
-    with short_lives(), dying((death, *later)), run._state_folder(folder), run._listening() as faults:
+    with short_lives(), dying((death, *later)), state_folder(folder), run._listening() as faults:
         life = Standstill(WORLDS[name], folder, faults, None)
         life.later = later
         stands = virtual.run(life.until_it_stands())

@@ -120,6 +120,10 @@ class Screen:
         """A command to copy: never broken by us, whatever the width; a terminal folds it without a line end."""
         self._put(f"  {shown(line)}", tone)
 
+    def verbatim(self, line: str) -> None:
+        """A line of a file, with its own spaces; never broken by us."""
+        self._put(line.translate(_CONTROL), "")
+
     def title(self, line: str) -> None:
         self._put(shown(line), "title")
 

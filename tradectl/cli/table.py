@@ -45,6 +45,7 @@ GROUPS: dict[str, str] = {
     "killswitch": "Stop it now, look at it, and let it go again.",
     "policy": "The risk profile in force, set under a running bot.",
     "ess": "The emergency stop: what trips it, its cooldown, and re-arming it.",
+    "scenarios": "What can go wrong, rehearsed: the real bot, your configuration, a simulated exchange.",
 }
 
 # What people type who look for a command in a hurry; only ever a suggestion, never run in its place.
@@ -53,7 +54,8 @@ MEANT: dict[str, tuple[str, ...]] = {
     "halt": ("killswitch activate", "pause"),
     "kill": ("killswitch activate",),
     "drill": ("killswitch drill",),
-    "rehearse": ("killswitch drill",),
+    "rehearse": ("scenarios run", "killswitch drill"),
+    "test": ("scenarios run", "killswitch drill"),
     "panic": ("killswitch activate",),
     "activate": ("killswitch activate",),
     "exit": ("positions close", "flatten"),
@@ -117,6 +119,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "policy history": ("policy:history", "Every version that was set, by whom and why."),
     "flatten": ("flatten:flatten", "Close every position, reduce-only: one plan, one question."),
     "exposure": ("exposure:exposure", "What is at risk, in one line and a table."),
+    "scenarios list": ("scenarios:list_scenarios", "What can be rehearsed, and whether it means anything here."),
+    "scenarios run": ("scenarios:run", "Play them: table with evidence, --json, --junit; --watch one."),
     "pause": ("pause:pause", "No new entries; positions stay managed and protected."),
     "resume": ("pause:resume", "End a pause."),
 }

@@ -76,9 +76,9 @@ def refusal(faults: Iterable[Fault], what: str = "the configuration cannot be us
     return ConfigError(f"{what}: {count}", faults=texts)
 
 
-def check(files: Iterable[str | FilePath] = ()) -> Checked:
-    """Like `load`, with the faults as values."""
-    layers = [_layer(str(file)) for file in files]
+def check(files: Iterable[str | FilePath] = (), over: Iterable[Layer] = ()) -> Checked:
+    """Like `load`, with the faults as values. over: layers that win over the files, as a scenario has them."""
+    layers = [*(_layer(str(file)) for file in files), *over]
     faults = [fault for layer in layers for fault in sorted(layer.faults, key=_reading_order)]
     if faults:
         return Checked(None, tuple(faults))

@@ -127,6 +127,8 @@ class World:
     rough: Roughness = field(default_factory=Roughness)
     options: RunOptions = field(default_factory=RunOptions)
     venue: dict[str, Any] = field(default_factory=dict)  # the exchange's own rules, where they are not the usual ones
+    start_ms: int = START_MS
+    market_of: Callable[[World], RoughFeed] | None = None  # a market that is scripted; None: a rough one, drawn
     exchange: Exchange = field(init=False)
     feed: RoughFeed = field(init=False)
     bots: list[Bot] = field(default_factory=list)
@@ -137,7 +139,14 @@ class World:
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        first_ms = START_MS - WARM * MINUTE_MS
+        self.feed = self._rough() if self.market_of is None else self.market_of(self)
+        opened_ms = self.start_ms - MINUTE_MS
+        state = genesis(self.config.sim, self.instruments, opened_ms)
+        self.exchange = Exchange(replace(state, settings=replace(state.settings, **self.venue)))
+        self.exchange.execute(AdvanceBars(self.feed.bars(opened_ms)))
+
+    def _rough(self) -> RoughFeed:
+        first_ms = self.start_ms - WARM * MINUTE_MS
         candles = {
             symbol: rough_candles(
                 self.dice(f"prices:{symbol}"),
@@ -149,10 +158,7 @@ class World:
             )
             for symbol, instrument in self.instruments.items()
         }
-        self.feed = RoughFeed(candles, START_MS)
-        state = genesis(self.config.sim, self.instruments, START_MS - MINUTE_MS)
-        self.exchange = Exchange(replace(state, settings=replace(state.settings, **self.venue)))
-        self.exchange.execute(AdvanceBars(self.feed.bars(START_MS - MINUTE_MS)))
+        return RoughFeed(candles, self.start_ms)
 
     @property
     def store(self) -> Path:
@@ -164,7 +170,7 @@ class World:
 
     def now_ms(self) -> int:
         """True time."""
-        return START_MS + milliseconds(asyncio.get_running_loop())
+        return self.start_ms + milliseconds(asyncio.get_running_loop())
 
     async def until(self, at_ms: int) -> None:
         wait_ms = at_ms - self.now_ms()
@@ -175,7 +181,7 @@ class World:
 
     async def market(self) -> None:
         """Moves prices along each bar's path, until the candles end."""
-        open_ms = START_MS
+        open_ms = self.start_ms
         while bars := self.feed.bars(open_ms):
             for phase in range(LAST_PHASE + 1):
                 await self.until(point_ms(bars[0], phase))
@@ -186,7 +192,7 @@ class World:
 
     def machine(self, steps: Steps | None = None, fates: Fates | None = None) -> Machine:
         self._pids += 1
-        made = Machine(self._pids, START_MS, steps or Steps(), living=self._living.__contains__)
+        made = Machine(self._pids, self.start_ms, steps or Steps(), living=self._living.__contains__)
         if fates is not None:
             made.open_sim = lambda path: self.desk(made, fates)
         self._living.add(made.pid)

@@ -19,7 +19,7 @@ from tradectl.scenarios.chaos.draw import PEOPLE, Happening
 from tradectl.scenarios.chaos.fates import RandomFates, Weather
 from tradectl.scenarios.chaos.operators import Operators
 from tradectl.scenarios.machine import Died, Machine, Steps
-from tradectl.scenarios.wire import Fate
+from tradectl.scenarios.wire import Fate, Fates
 from tradectl.scenarios.world import Bot, World
 from tradectl.sim import views
 from tradectl.sim.ops import SetSymbolStatus, Transfer
@@ -268,5 +268,5 @@ class Acts:
         other.stop.tell("the first one is to go on")
         return ExitCode.OK if both else None
 
-    def _fates(self, name: str) -> RandomFates:
+    def _fates(self, name: str) -> Fates:
         return RandomFates(self.world.dice(f"fates:{name}"), self.weather)

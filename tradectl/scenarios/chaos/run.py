@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +28,7 @@ from tradectl.scenarios.chaos.fates import Weather
 from tradectl.scenarios.chaos.halts import Cooldown
 from tradectl.scenarios.chaos.watch import Limits, Violation, Watch
 from tradectl.scenarios.machine import Steps
+from tradectl.scenarios.scratch import scratch_folder, state_folder
 from tradectl.scenarios.world import START_MS, World
 from tradectl.sim import views
 from tradectl.sim.attached import conditional_orders
@@ -41,7 +40,6 @@ from tradectl.store.database import Database
 REPLAY = "make chaos SEED={seed}"
 NAKED_SECONDS = 90  # of one bot that runs, with venue and store there: longer than any retry of a single fault
 HARD_SECONDS = 240  # whatever the faults, and however often it was restarted: each begins to count refusals anew
-_SHM = Path("/dev/shm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +84,9 @@ class _Faults(logging.Handler):
 def run_seed(seed: int, *, drawn: Drawn | None = None, steps: Steps | None = None, keep: Path | None = None) -> Verdict:
     """Lives through one seed. steps: where the first bot dies, and its recovery after it. keep: a folder that stays."""
     drawn = drawn or draw(seed)
-    folder = keep or Path(tempfile.mkdtemp(prefix="chaos-", dir=_SHM if _SHM.is_dir() else None))
+    folder = keep or scratch_folder("chaos-")
     try:
-        with _state_folder(folder), _listening() as faults:
+        with state_folder(folder), _listening() as faults:
             return virtual.run(_Life(drawn, folder, faults, steps).live())
     finally:
         if keep is None:
@@ -332,17 +330,3 @@ def _listening() -> Iterator[_Faults]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-
-
-@contextmanager
-def _state_folder(folder: Path) -> Iterator[None]:
-    """Pointers of the world's bots go into its own folder."""
-    before = os.environ.get("XDG_STATE_HOME")
-    os.environ["XDG_STATE_HOME"] = str(folder / "state")
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["XDG_STATE_HOME"]
-        else:
-            os.environ["XDG_STATE_HOME"] = before
