@@ -14,7 +14,7 @@ from tradectl.domain.policy import PROFILES
 from tradectl.operations.validate_config import market_of
 from tradectl.safety.breach import Level
 from tradectl.safety.check import BOUNDS
-from tradectl.validation.facts import Facts, facts_of
+from tradectl.validation.facts import Facts, evident_mode, facts_of
 from tradectl.validation.margin import rooms
 from tradectl.validation.rule import Finding, Severity
 from tradectl.validation.rules import RULES
@@ -45,7 +45,8 @@ def configured(knobs: dict[str, Any]) -> Config:
 
 def facts(knobs: dict[str, Any], mode: str | None = None, environ: dict[str, str] | None = None) -> Facts:
     config = configured(knobs)
-    return facts_of(config, mode, market_of(config, environ or {}), frozenset(knobs))
+    market = market_of(config, environ or {}, mode or evident_mode(config))
+    return facts_of(config, mode, market, frozenset(knobs))
 
 
 def faults(rule: str, seen: Facts) -> list[Finding]:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from tradectl.validation.rules import RULES
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 KNOBS = {".".join(path): fact for path, field in walk(Config) if (fact := fact_of(field))}
+TINY = "0.000000000000000001"
 EDGES = ["0", "1", "-0", "1e-18", "1e18", "0.999999999999999999", "100%", "0.0001%", "9" * 18, "none", "true", "125"]
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.sampled_from([*EDGES, "5%", "on"])
@@ -67,7 +69,7 @@ def within(name: str) -> st.SearchStrategy[str]:
     """Numbers that a knob takes, its very bounds most of all."""
     fact = KNOBS[name]
     low, high = fact.low or 0, fact.high if fact.high is not None else 10**6
-    return st.one_of(st.sampled_from([str(low), str(high), f"{float(high) / 1000:.6f}", f"{float(low) + 0.01:.4f}"]),
+    return st.one_of(st.sampled_from([str(low), str(high), TINY, f"{float(high) / 1000:.6f}"]),
                      st.decimals(low, high, places=4).map(str))  # fmt: skip
 
 
@@ -106,6 +108,14 @@ def test_a_bomb_of_aliases_is_refused_where_it_begins(tmp_path: Path) -> None:
     said = answer(tmp_path, bomb)
     assert any(one["where"].endswith("fuzz.yaml:1:5") for one in said["faults"])
     assert len(said["faults"]) <= 200
+
+
+@pytest.mark.parametrize("mode", ["isolated", "cross"])
+def test_the_smallest_sizes_are_judged(tmp_path: Path, mode: str) -> None:
+    for name in ("perps.risk_pct", "perps.stop_loss_pct", "perps.cash_deploy_cap", "risk.max_exposure_pct",
+                 "risk.max_position_usd", "sim.start_balance", "risk.auction_max_margin_util"):  # fmt: skip
+        said = answer(tmp_path, yaml.safe_dump(nested({name: TINY, "perps.margin_mode": mode})))
+        assert said["faults"] == []
 
 
 def test_every_rule_stands_every_knob_at_its_bounds(tmp_path: Path) -> None:

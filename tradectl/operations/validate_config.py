@@ -12,7 +12,7 @@ from tradectl.config.load import Resolved, check
 from tradectl.config.place import Fault, Place
 from tradectl.config.schema import Config
 from tradectl.errors import ConfigError, ExitCode
-from tradectl.validation.facts import Market
+from tradectl.validation.facts import LIVE_MODES, Market, evident_mode
 from tradectl.validation.judge import Verdict, judge
 
 ENDINGS = (".yaml", ".yml", ".toml")
@@ -69,19 +69,15 @@ def exit_code(checked: Iterable[Checked], *, strict: bool) -> ExitCode:
 
 def judged(resolved: Resolved, mode: str | None) -> Verdict:
     """Raises ConfigError when the file that should hold the secrets cannot be trusted or read."""
-    return judge(resolved, mode, market_of(resolved.config, os.environ))
+    meant = mode or evident_mode(resolved.config)
+    return judge(resolved, meant, market_of(resolved.config, os.environ, meant))
 
 
-def market_of(config: Config, environ: Mapping[str, str]) -> Market:
+def market_of(config: Config, environ: Mapping[str, str], mode: str) -> Market:
     """What stands outside the configuration: the simulated exchange's own settings where it is the venue."""
-    found = secrets.read(config.account, environ)
-    channels = []
-    if found.alert_webhook_url:
-        channels.append("ALERT_WEBHOOK_URL")
-    if found.telegram_bot_token and found.telegram_chat_id:
-        channels.append("TELEGRAM_BOT_TOKEN")
+    channels = channels_of(config, environ) if mode in LIVE_MODES else ()
     if config.venue.name != "sim":
-        return Market(channels=tuple(channels))
+        return Market(channels=channels)
     from tradectl.risk.context import Costs
     from tradectl.sim.instruments import listed
     from tradectl.sim.prices import path_model
@@ -101,8 +97,17 @@ def market_of(config: Config, environ: Mapping[str, str]) -> Market:
         equity=sim.start_balance,
         instruments=traded,
         prices=prices,
-        channels=tuple(channels),
+        channels=channels,
     )
+
+
+def channels_of(config: Config, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """What an alert could be pushed through, by the names in the environment. Asked only where it counts: a paper run
+    needs no secret."""
+    found = secrets.read(config.account, environ)
+    hook = ("ALERT_WEBHOOK_URL",) if found.alert_webhook_url else ()
+    chat = ("TELEGRAM_BOT_TOKEN",) if found.telegram_bot_token and found.telegram_chat_id else ()
+    return hook + chat
 
 
 def _folder(folder: Path, mode: str | None) -> list[Checked]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tradectl.domain.limited import LIVE_LIMITED
-from tradectl.domain.money import ONE, ZERO, divide, percent, text
-from tradectl.validation.facts import Facts
+from tradectl.domain.money import ONE, ZERO, percent, text
+from tradectl.validation.facts import Facts, ratio
 
 RISK, STOP = "perps.risk_pct", "perps.stop_loss_pct"
 CASH, LEVERAGE = "perps.cash_deploy_cap", "perps.leverage"
@@ -36,7 +36,7 @@ class Book:
 
     @property
     def margin(self) -> Decimal:
-        return divide(self.all.notional, self.leverage)
+        return ratio(self.all.notional, self.leverage)
 
     def shown(self) -> str:
         return (
@@ -57,7 +57,7 @@ def leverage_of(facts: Facts) -> Decimal:
 def by_risk(facts: Facts, scale: Decimal = ONE) -> Cap:
     """What risk / stop distance asks for, before any cap."""
     perps = facts.limits.perps
-    return Cap(divide(perps.risk_pct * scale, perps.stop_loss_pct), "risk / stop distance", (RISK, STOP))
+    return Cap(ratio(perps.risk_pct * scale, perps.stop_loss_pct), "risk / stop distance", (RISK, STOP))
 
 
 def position_caps(facts: Facts) -> tuple[Cap, ...]:
@@ -73,7 +73,7 @@ def position_caps(facts: Facts) -> tuple[Cap, ...]:
         knob = "live_limited.max_position_pct"
         caps.append(Cap(config.live_limited.max_position_pct, "live_limited", (knob,)))
     if risk.max_position_usd is not None and facts.market.equity:
-        share = divide(risk.max_position_usd * most, facts.market.equity)
+        share = ratio(risk.max_position_usd * most, facts.market.equity)
         caps.append(Cap(share, "margin in dollars", ("risk.max_position_usd", LEVERAGE)))
     return tuple(caps)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from tradectl.domain.money import ONE, ZERO, divide, percent, text
+from tradectl.domain.money import ONE, ZERO, percent, text
 from tradectl.validation.book import STOP, round_trip
-from tradectl.validation.facts import Facts
+from tradectl.validation.facts import Facts, ratio
 from tradectl.validation.rule import Finding, error, unchecked, warning
 
 TARGET, TARGETS = "perps.take_profit_pct", "exits.targets"
@@ -30,7 +30,7 @@ def tc09(facts: Facts) -> Iterator[Finding]:
     if average < stop:
         yield warning(
             "a win pays less than a loss costs",
-            f"{percent(average)} / {percent(stop)}: risk/reward 1 to {divide(average, stop):.2f}, below 1",
+            f"{percent(average)} / {percent(stop)}: risk/reward 1 to {ratio(average, stop):.2f}, below 1",
             knob,
             STOP,
             change=f"a target of {text(stop)} at least, or a nearer stop",

@@ -16,6 +16,11 @@ from tradectl.validation.venue_facts import VENUES, VenueFacts
 LIVE_MODES = (LIVE_LIMITED, "live")
 
 
+def ratio(numerator: Decimal, denominator: Decimal) -> Decimal:
+    """To all 60 digits: quantised, the smallest share that a knob takes would be none, and be divided by."""
+    return numerator / denominator
+
+
 @dataclass(frozen=True, slots=True)
 class Market:
     """What stands outside the configuration. Fractions of the notional; None is not known here.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from tradectl.domain.money import ONE, ZERO, divide, percent, text
+from tradectl.domain.money import ONE, ZERO, percent, text
 from tradectl.validation.book import AUCTION, Book, book_of, maintenance_of
-from tradectl.validation.facts import Facts
+from tradectl.validation.facts import Facts, ratio
 from tradectl.validation.rule import Finding, error, note, unchecked, warning
 
 HALT = "safety.max_margin_utilization_pct"
@@ -58,13 +58,13 @@ def rooms(margin: Decimal, notional: Decimal, halt: Decimal) -> dict[str, Decima
     """
     if not margin or not notional:
         return {}
-    per_loss = divide(margin, notional)
+    per_loss = ratio(margin, notional)
     slopes = {
         "constant margin": halt,
         "short, margin at mark": halt + per_loss,
         "long, margin at mark": halt - per_loss,
     }
-    return {name: divide(halt - margin, slope) for name, slope in slopes.items() if slope > 0}
+    return {name: ratio(halt - margin, slope) for name, slope in slopes.items() if slope > 0}
 
 
 def tc03(facts: Facts) -> Iterator[Finding]:
@@ -83,7 +83,7 @@ def tc03(facts: Facts) -> Iterator[Finding]:
     arithmetic = (
         f"{book.shown()}; halt at {percent(halt)}; loss of equity until then: {each}; less one funding payment and "
         f"the fee of leaving, {percent(extra)}{known}: {percent(room)}, a move of "
-        f"{percent(divide(max(room, ZERO), book.all.notional))} against the book"
+        f"{percent(ratio(max(room, ZERO), book.all.notional))} against the book"
     )
     make = error if room < ROOM_ERROR else warning
     yield make(
@@ -136,7 +136,7 @@ def _reach(facts: Facts, book: Book) -> Decimal:
     """
     if facts.config.perps.margin_mode == "cross":
         return ONE
-    return divide(book.margin, ONE - book.margin) if book.margin < ONE else ONE
+    return ratio(book.margin, ONE - book.margin) if book.margin < ONE else ONE
 
 
 def tc26(facts: Facts) -> Iterator[Finding]:

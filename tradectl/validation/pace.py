@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tradectl.domain.money import divide, percent, text
-from tradectl.validation.facts import Facts
+from tradectl.domain.money import percent, text
+from tradectl.validation.facts import Facts, ratio
 from tradectl.validation.rule import Finding, error, note, unchecked, warning
 
 SECOND, MINUTE = "perps.max_requests_per_second", "perps.max_requests_per_minute"
@@ -39,10 +39,10 @@ def load_of(facts: Facts) -> Load:
     per_second = Decimal(config.perps.max_requests_per_second)
     per_minute = Decimal(config.perps.max_requests_per_minute)
     every, between = config.engine.cycle_seconds, config.engine.protection_seconds
-    passes = max(divide(Decimal(60), between) - divide(Decimal(60), every), Decimal(0))
-    reconciled = divide(Decimal(60), Decimal(config.engine.reconcile_seconds)) * (reconciling - cycle)
-    minute = divide(Decimal(60), every) * cycle + passes * reads + reconciled
-    return Load(cycle, reconciling, minute, max(divide(Decimal(1), per_second), divide(Decimal(60), per_minute)))
+    passes = max(ratio(Decimal(60), between) - ratio(Decimal(60), every), Decimal(0))
+    reconciled = ratio(Decimal(60), Decimal(config.engine.reconcile_seconds)) * (reconciling - cycle)
+    minute = ratio(Decimal(60), every) * cycle + passes * reads + reconciled
+    return Load(cycle, reconciling, minute, max(ratio(Decimal(1), per_second), ratio(Decimal(60), per_minute)))
 
 
 def tc13(facts: Facts) -> Iterator[Finding]:

@@ -7,10 +7,10 @@ from decimal import Decimal
 from itertools import pairwise
 
 from tradectl.domain.limited import LIVE_LIMITED
-from tradectl.domain.money import ONE, amount, divide, percent, text
+from tradectl.domain.money import ONE, amount, percent, text
 from tradectl.domain.policy import Profile
 from tradectl.validation.book import LEVERAGE, RISK, STOP, book_of, by_risk, least, position_caps
-from tradectl.validation.facts import Facts
+from tradectl.validation.facts import Facts, ratio
 from tradectl.validation.rule import Finding, error, note, unchecked, warning
 
 DAILY, PROFILE = "trading.max_daily_risk", "policy.profile"
@@ -128,7 +128,7 @@ def tc22(facts: Facts) -> Iterator[Finding]:
     config, equity = facts.limits, facts.market.equity
     caps = position_caps(facts)
     if equity is None:
-        least_equity = divide(config.risk.min_notional_viable, _share(facts, ONE))
+        least_equity = ratio(config.risk.min_notional_viable, _share(facts, ONE))
         yield unchecked(
             f"equity is not known here; at {percent(_share(facts, ONE))} of it per trade, "
             f"{amount(least_equity)} is the least that makes a trade of {text(config.risk.min_notional_viable)}",
@@ -155,7 +155,7 @@ def tc22(facts: Facts) -> Iterator[Finding]:
                 f"{amount(needed, one.quote)}",
                 *knobs,
                 *least(caps).knobs,
-                change=f"at least {amount(divide(needed * equity, largest), one.quote)} of equity, or another market",
+                change=f"at least {amount(ratio(needed * equity, largest), one.quote)} of equity, or another market",
             )
         elif smallest < needed:
             yield warning(
@@ -163,7 +163,7 @@ def tc22(facts: Facts) -> Iterator[Finding]:
                 f"the smallest size is {amount(smallest, one.quote)} of {amount(equity)} equity; an order needs "
                 f"{amount(needed, one.quote)}",
                 *knobs,
-                change=f"at least {amount(divide(needed * equity, smallest), one.quote)} of equity for every signal",
+                change=f"at least {amount(ratio(needed * equity, smallest), one.quote)} of equity for every signal",
             )
 
 

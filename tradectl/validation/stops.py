@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
-from tradectl.domain.money import ONE, ZERO, divide, percent, text
+from tradectl.domain.money import ONE, ZERO, percent, text
 from tradectl.validation.book import LEVERAGE, STOP, book_of, maintenance_of
-from tradectl.validation.facts import Facts
+from tradectl.validation.facts import Facts, ratio
 from tradectl.validation.rule import Finding, error, note, unchecked
 
 MODE, TARGETS, VENUE = "perps.margin_mode", "exits.targets", "venue.name"
@@ -22,15 +23,13 @@ def tc08(facts: Facts) -> Iterator[Finding]:
         known = "maintenance and fees of the venue, which are not known here"
     if facts.config.perps.margin_mode == "cross":
         notional = book.all.notional
-        reach = divide(ONE - notional * cost, notional * (ONE + cost))
+        reach = ratio(ONE - notional * cost, notional * (ONE + cost))
         sums, knobs = f"(1 − {text(notional)} × ({known})) / {text(notional)} = {percent(reach)}", book.all.knobs
         change = "a nearer stop, or lower caps"
     else:
-        reach = divide(ONE, book.leverage) - cost
+        reach = ratio(ONE, book.leverage) - cost
         sums, knobs = f"1 / {text(book.leverage)} less {known} = {percent(reach)}", (LEVERAGE,)
-        change = (
-            f"perps.stopLossPct below {text(max(reach, ZERO).quantize(divide(ONE, ONE * 10000)))}, or less leverage"
-        )
+        change = f"perps.stopLossPct below {text(max(reach, ZERO).quantize(Decimal('0.0001')))}, or less leverage"
     if stop >= reach:
         yield error(
             "the stop lies beyond liquidation: it protects nothing",
