@@ -122,8 +122,8 @@ def tc12(facts: Facts) -> Iterator[Finding]:
         )
     else:
         yield note(
-            f"the margin halt at its default of {percent(halt)} is out of reach: {book.all.name} ends a book before "
-            "it, and the halt is a second line only",
+            f"the margin halt at its default of {percent(halt)} is out of reach: entries end at {percent(book.margin)} "
+            f"({book.all.name}), and the halt is a second line only",
             arithmetic,
             *knobs,
         )

@@ -11,6 +11,7 @@ from tradectl.validation.facts import Facts, ratio
 from tradectl.validation.rule import Finding, error, note, unchecked
 
 MODE, TARGETS, VENUE = "perps.margin_mode", "exits.targets", "venue.name"
+MOST = "risk.max_leverage"
 DEAD_MAN = "venue.cancel_all_after_seconds"
 
 
@@ -28,7 +29,7 @@ def tc08(facts: Facts) -> Iterator[Finding]:
         change = "a nearer stop, or lower caps"
     else:
         reach = ratio(ONE, book.leverage) - cost
-        sums, knobs = f"1 / {text(book.leverage)} less {known} = {percent(reach)}", (LEVERAGE,)
+        sums, knobs = f"1 / {text(book.leverage)} less {known} = {percent(reach)}", (LEVERAGE, MOST)
         change = f"perps.stopLossPct below {text(max(reach, ZERO).quantize(Decimal('0.0001')))}, or less leverage"
     if stop >= reach:
         yield error(
