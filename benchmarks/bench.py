@@ -76,6 +76,7 @@ def processes(scratch: Path) -> Iterator[tuple[str, str, str]]:
         ("`--help`", [*tradectl, "--help"], 8),
         ("`state show` (piped)", [*tradectl, "state", "show", "--state", store], 12),
         ("`config show`", [*tradectl, "config", "show"], 25),
+        ("`validate-config`", [*tradectl, "validate-config"], 25),
     ]
     yield "`python -c pass`", f"{bare:.1f} ms", "1 ×"
     for what, command, bound in table:

@@ -39,6 +39,9 @@ risk_management:
     volatility_multiplier: 1000
     atr_period: 2
     lookback_bars: 10
+accept:
+  TC05: the market decides here, not a gate
+  TC17: the market decides here, not a gate
 risk:
   signal_cooldown_hours: 0
 {more}"""

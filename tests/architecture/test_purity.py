@@ -1,4 +1,4 @@
-"""strategy, risk, safety and domain take values and give values: no clock, no chance, no I/O.
+"""strategy, risk, safety, validation and domain take values and give values: no clock, no chance, no I/O.
 
 The names of log levels (`logging.INFO`) are values too; writing a log line is not.
 """
@@ -41,7 +41,7 @@ def impurities(tree: ast.Module, *, ports: bool = False) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", house.sources("strategy", "risk", "safety", "domain"), ids=house.dotted)
+@pytest.mark.parametrize("path", house.sources("strategy", "risk", "safety", "validation", "domain"), ids=house.dotted)
 def test_pure_room_reads_no_clock_and_does_no_io(path: Path) -> None:
     assert impurities(house.parse(path), ports=path.name == "ports.py") == []
 

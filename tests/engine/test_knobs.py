@@ -730,6 +730,15 @@ def the_log_is_written_where_and_as_it_says(tmp_path: Path) -> None:
     assert {"DEBUG", "INFO"} <= {row["level"] for row in rows} and not (chosen / "logs").exists()
 
 
+@proves("accept")
+def an_accepted_rule_lets_the_bot_start(tmp_path: Path) -> None:
+    asked = "[ess]\nmax_daily_drawdown_pct = 0.04\n"
+    refused = bot_process(folder(tmp_path, "refused"), asked)
+    assert refused.returncode == 78 and "TC16" in refused.stderr
+    accepted = bot_process(folder(tmp_path, "accepted"), asked + '[accept]\nTC16 = "meant"')
+    assert accepted.returncode == 0, accepted.stderr
+
+
 @pytest.mark.parametrize("knob", sorted(PROOFS))
 def test_the_knob_changes_what_it_says(knob: str, tmp_path: Path) -> None:
     PROOFS[knob](tmp_path)

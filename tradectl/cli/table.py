@@ -83,10 +83,17 @@ MEANT: dict[str, tuple[str, ...]] = {
     "runbooks": ("explain",),
     "meaning": ("explain",),
     "help": ("--help",),
+    "validate": ("validate-config",),
+    "check": ("validate-config",),
+    "lint": ("validate-config",),
 }
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run:run", "The bot: reads, decides, trades and protects until it is told to stop."),
+    "validate-config": (
+        "validate_config:validate_config",
+        "Hold a configuration against every rule: arithmetic, lines, what to change.",
+    ),
     "config show": ("config:show", "Every value in force, and which file or default it came from."),
     "config explain": ("config:explain", "One knob: its value, default, unit, bounds and origin."),
     "config init": ("config:init", "Write a commented configuration to start from."),

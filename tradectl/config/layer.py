@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args, get_origin
 
 from tradectl.config.coerce import AlreadyFaulted, Bad, bare_mapping, optional, shown, value
@@ -142,7 +142,8 @@ class _Walk:
                 try:
                     if self._claim((*path, key.text), key):
                         here = (*path, key.text)
-                        self.layer.values[here] = value(node, inner, fact, key_of(here))
+                        # The pattern is that of the keys.
+                        self.layer.values[here] = value(node, inner, replace(fact, pattern=""), key_of(here))
                 except Bad as bad:
                     self.fault(bad.fault.place, bad.fault.what, bad.fault.why, bad.fault.hint)
                 except AlreadyFaulted:

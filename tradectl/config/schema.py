@@ -5,6 +5,7 @@ Each default stands here, or in the sections imported here, and nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tradectl.config.knob import Section, group, knob
@@ -53,6 +54,14 @@ class Config(Section):
     live_limited: LiveLimited = group(LiveLimited)
     sim: Sim = group(Sim)
     log: LogKnobs = group(LogKnobs)
+    accept: Mapping[str, str] = knob(
+        {},
+        "table",
+        "rules of `validate-config` whose fault is accepted, each with its reason; it is shown, and does not count",
+        step="validate-config, run",
+        pattern="TC(?:0[1-9]|1[0-9]|2[0-6])",
+        says="the id of a rule, TC01 to TC26",
+    )
 
     def store_path(self, environment: str) -> Path:
         """`state.path` with the account and the environment (paper, testnet or live) filled in."""

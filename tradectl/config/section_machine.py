@@ -99,6 +99,16 @@ class Venue(Section):
         low=0,
         high=60000,
     )
+    cancel_all_after_seconds: int | None = knob(
+        None,
+        "seconds",
+        "dead-man switch: the venue cancels every order this long after the last sign of life, stops among them",
+        step="venue",
+        low=1,
+        high=86400,
+        available=False,
+        camel=True,
+    )
     rate: Rate = group(Rate)
 
 

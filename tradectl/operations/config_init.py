@@ -142,7 +142,7 @@ def _table_example(each: Entry) -> Iterator[str]:
     head = ".".join(each.path)
     if not is_section(inner):
         yield f"# [{head}]"
-        yield "# A = 20"
+        yield '# TC06 = "why it is meant"' if inner is str else "# A = 20"
         return
     import tomli_w
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,7 @@ class RunPlan:
     console: TextIO
     colour: bool
     level: str
+    notice: str = ""  # what the rules found, in one line
 
 
 def plan(request: RunRequest) -> RunPlan:
@@ -73,6 +75,7 @@ def plan(request: RunRequest) -> RunPlan:
             faults=tuple(str(fault) for fault in faults),
             hint="take these out, or wait for the step that reads them",
         )
+    notice = _hold_against_rules(resolved, request)
     if request.mode == LIVE_LIMITED:
         _must_confirm(resolved.config.account, request)
     if resolved.config.sim.source == "replay" and not request.replay:
@@ -94,8 +97,39 @@ def plan(request: RunRequest) -> RunPlan:
         config_digest=resolved.digest,
     )
     return RunPlan(
-        resolved, options, request.console, request.colour, "DEBUG" if request.verbose else resolved.config.log.level
+        resolved,
+        options,
+        request.console,
+        request.colour,
+        "DEBUG" if request.verbose else resolved.config.log.level,
+        notice,
     )
+
+
+def _hold_against_rules(resolved: Resolved, request: RunRequest) -> str:
+    """Errors end here, with every one of them; the rest is one line, with the command that shows it.
+
+    A guard session makes no entry, and an account must not stay unprotected over a threshold: there errors are said.
+    """
+    from tradectl.operations.validate_config import judged
+
+    verdict = judged(resolved, request.mode)
+    files = "".join(f" --config {shlex.quote(str(file))}" for file in request.config)
+    command = f"tradectl{files} validate-config --mode {request.mode}"
+    if verdict.errors and not request.guard:
+        wrong = [one for one in verdict.findings if one.severity == "error" and not one.accepted]
+        raise ConfigError(
+            f"the configuration breaks its own rules: {len(wrong)} error{'s' * (len(wrong) != 1)}",
+            faults=tuple(
+                f"{one.rule}: {one.says} ({one.arithmetic}) at "
+                f"{', '.join(f'{knob.key} {knob.place}' for knob in one.knobs)} → {one.change}"
+                for one in wrong
+            ),
+            hint=f"{command} shows each; accept: {{{wrong[0].rule}: reason}} in the configuration accepts one",
+        )
+    counts = ((verdict.errors, "error"), (verdict.warnings, "warning"), (verdict.accepted, "accepted fault"))
+    found = ", ".join(f"{count} {name}{'s' * (count != 1)}" for count, name in counts if count)
+    return f"configuration: {found}; {command}" if found else ""
 
 
 def _must_confirm(account: str, request: RunRequest) -> None:
@@ -138,6 +172,8 @@ def apply(planned: RunPlan) -> SessionReport:
         now_ms=clock,
         redact=redact,
     )
+    if planned.notice:
+        print(planned.notice, file=planned.console, flush=True)
     try:
         return run(config, planned.options, log_path=str(log_path), wall_ms=wall_ms, on_clock=clock.follow)
     finally:
