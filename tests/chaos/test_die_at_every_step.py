@@ -53,7 +53,7 @@ def test_the_worlds_are_worth_dying_in(tmp_path: Path) -> None:
             "closed by market": 2,
             "tp1 confirmed": 4,
             "moved: break-even": 2,
-            "moved: trails": 4,
+            "moved: trails": 3,
             "cancel confirmed": 10,  # of stops that were replaced, above all
             "exit confirmed": 1,
             "close confirmed": 1,

@@ -26,6 +26,8 @@ PLACEHOLDERS = {
     "PRICE": "147",  # between the stop and the market of the prepared account
     "ID": "o3",  # its take-profit
     "TAG": "SAFETY_HALT",
+    "FILE": str(FOLDER.parent / "configs" / "paper.yaml"),
+    "KEY": "perps.riskPct",
 }
 # Where another code than 0 is what the page says, or what this account (nothing wrong with it) must be answered.
 ANSWERS = {

@@ -26,7 +26,6 @@ NEW_CANDLE = "new_candle"
 ERROR = "error"
 _STATE_TAGS = {SystemState.PAUSED: Tag.SAFETY_PAUSED, SystemState.DEGRADED: Tag.SAFETY_DEGRADED}
 _LATCH_TAGS = {
-    LatchName.HALT: Tag.SAFETY_HALT,
     LatchName.ESS_TRIPPED: Tag.SAFETY_ESS_TRIPPED,
 }
 WAITING = "waiting"  # nothing was decided: the last decision stands until the next candle closes
