@@ -36,8 +36,9 @@ def test_a_fence_set_since_the_plan_is_not_cleared_by_it(acct: Account, how: str
         books.close()
 
 
+@pytest.mark.parametrize("how", ["latch", "halt_file"])
 def test_a_fence_cleared_during_the_sweep_is_not_called_verified(
-    acct: Account, monkeypatch: pytest.MonkeyPatch
+    acct: Account, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """Bea clears it while Ann's activation reads the venue for the last time: Ann is told, and exits with 2."""
     read_last = killswitch_activate._Run._verify
@@ -49,11 +50,15 @@ def test_a_fence_cleared_during_the_sweep_is_not_called_verified(
         )
         assert done.code in (0, 1), done.all
 
-    fenced = fence.fence(acct.store, by="ann", reason="stop it")
+    if how == "latch":
+        fenced = fence.fence(acct.store, by="ann", reason="stop it")
+    else:
+        fenced = fence.by_halt_file(acct.store, by="ann", reason="stop it", why="the store was locked")
     monkeypatch.setattr(killswitch_activate._Run, "_verify", cleared_meanwhile)
     done = asyncio.run(killswitch_activate.apply(fenced, flatten=False, ask_flatten=bool, actor="ann"))
     assert done.lifted and not done.verified
     assert done.exit_code is ExitCode.REFUSED
+    assert halt.read(str(acct.store)) is None and "ACTIVE since" not in acct.tradectl("killswitch", "status").out
     assert "cleared by somebody else" in done.left[0]
     last = acct.tradectl("events", "--json")
     assert "cleared by somebody else" in last.out

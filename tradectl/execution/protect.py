@@ -190,7 +190,7 @@ class _Pass:
             return
         stays = [order for order in look.stops if order not in plan.cancel]
         if plan.cancel and not await self._door.stand(stays):
-            return  # the list shows a stop that is gone: nothing makes way for it
+            return  # the list may show a stop that is gone: nothing makes way for it
         if plan.place:
             stands = look.cover.loosest_price
             assert stands is not None, "a covered position has a stop"

@@ -137,13 +137,14 @@ class Door:
     async def stand(self, orders: Iterable[OrderFact]) -> bool:
         """Whether the venue, asked for each by its id, has it open: a list that lags shows some that are gone.
 
-        Raises VenueUnreachable.
+        What cannot be asked about is not known to stand (promise 4).
         """
-        for order in orders:
-            found = await self._venue.order(order.symbol, order.order_id)
-            if found is None or not found.status.open:
-                return False
-        return True
+        try:
+            found = [await self._venue.order(order.symbol, order.order_id) for order in orders]
+        except VenueUnreachable as error:
+            _log.emit(Tag.SAFETY_EXECUTION_ERROR, f"not known whether a stop stands: {error.what}", level=30)
+            return False
+        return all(order is not None and order.status.open for order in found)
 
     async def submit_slices(
         self, drafts: Sequence[IntentDraft], *, last_resort: bool = False, seen: int | None = None

@@ -218,7 +218,7 @@ class _Run:
             actor=self.actor,
             at_ms=at_ms,
         )
-        if recorded.where == "store" and self.fenced.how == "halt_file":
+        if recorded.where == "store" and self.fenced.how == "halt_file" and not lifted:
             self._also_latch()
         return Activation(
             fence=self.fenced,
@@ -238,14 +238,16 @@ class _Run:
     def _lifted(self) -> bool:
         """Whether somebody has cleared the fence since. One that cannot be read stands, as it was committed."""
         try:
-            if self.books.db is None or halt.read(str(self.fenced.path)) is not None:
+            if halt.read(str(self.fenced.path)) is not None:
                 return False
+            if self.books.db is None:
+                return self.fenced.how == "halt_file"
             with self.books.db.read() as conn:
                 standing = {latch.name for latch in latches.active(conn)}
         except TradectlError as error:
             self.books.trouble = error.what
             return False
-        return self.fenced.how == "latch" and LatchName.KILL_SWITCH not in standing
+        return LatchName.KILL_SWITCH not in standing
 
     def _also_latch(self) -> None:
         """The store can be written again: the latch is set beside the halt file, so that either alone still fences."""

@@ -48,8 +48,8 @@ def list_scenarios(
         "tradectl scenarios run --file own.yaml --junit results.xml",
     ],
     exits={
-        ExitCode.OK: "every scenario passed",
-        ExitCode.DRIFT: "none failed, but some proved nothing: not meaningful with this configuration, or not tried",
+        ExitCode.OK: "every scenario passed that means anything with this configuration",
+        ExitCode.DRIFT: "none failed, but one that was named is not meaningful here, or one could not be tried",
         ExitCode.REFUSED: "a scenario failed: do not trade with this build and configuration",
         ExitCode.CONFIG: "the configuration or a scenario's file is invalid: file, line and what to write",
     },
@@ -85,6 +85,6 @@ def run(
         played.append(done)
     if junit is not None:
         xml.write(junit, played)
-    code = play.exit_code(played)
+    code = play.exit_code(played, chosen=bool(names or file))
     render.answer(inv, "scenarios run", screens.body(played, code), lambda screen: screens.ending(screen, played))
     return code
