@@ -18,7 +18,7 @@ from tradectl.validation.facts import Facts, evident_mode, facts_of
 from tradectl.validation.margin import rooms
 from tradectl.validation.rule import Finding, Severity
 from tradectl.validation.rules import RULES
-from tradectl.validation.thresholds import GATES, gates_before
+from tradectl.validation.thresholds import gates, gates_before
 from tradectl.validation.venue_facts import VENUES
 
 D = Decimal
@@ -150,7 +150,7 @@ def test_the_room_is_that_of_the_specification() -> None:
 
 def test_a_halting_invariant_without_its_gate_is_named() -> None:
     for missing in {bound.invariant for bound in BOUNDS if bound.level is Level.HALT}:
-        left = {name: gate for name, gate in GATES.items() if name != missing}
+        left = {name: gate for name, gate in gates().items() if name != missing}
         found = [one for one in gates_before(facts({}), BOUNDS, left) if one.severity is E]
         assert len(found) == 1
         assert missing in found[0].says

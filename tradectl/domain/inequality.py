@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from tradectl.domain.money import ZERO, divide
+from tradectl.domain.money import ONE, ZERO, divide
 
 Values = Mapping[str, Decimal]
+WHOLE = ""  # as a bound: all of what the term is a share of
 
 
 class Sign(StrEnum):
@@ -21,6 +22,20 @@ class Sign(StrEnum):
     MINUS = "-"
     TIMES = "*"
     OVER = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A quantity on the way to a trade: what it is before, and what each unit of base asset adds to it."""
+
+    at: Decimal = ZERO
+    per_unit: Decimal = ZERO
+
+    def after(self, qty: Decimal) -> Decimal:
+        return self.at + qty * self.per_unit
+
+
+Lines = Mapping[str, Line]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +83,25 @@ class Term:
             return ZERO
         return divide(left, right) if right > 0 else None
 
+    def share(self) -> tuple[Term, Term | None]:
+        """(what grows, what it is a share of); None where it is a share of nothing."""
+        if self.sign is Sign.OVER:
+            assert self.left is not None
+            return self.left, self.right
+        return self, None
+
+    def line(self, of: Lines) -> Line:
+        """The term of a trade as a line. Raises ValueError for one that is none: a product, or a quotient."""
+        if self.sign is None:
+            return of[self.name]
+        if self.sign not in (Sign.PLUS, Sign.MINUS):
+            raise ValueError(f"{self} is no sum")
+        assert self.left is not None and self.right is not None
+        left, right = self.left.line(of), self.right.line(of)
+        if self.sign is Sign.MINUS:
+            return Line(left.at - right.at, left.per_unit - right.per_unit)
+        return Line(left.at + right.at, left.per_unit + right.per_unit)
+
 
 def quantity(name: str) -> Term:
     return Term(name)
@@ -80,7 +114,7 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Inequality:
-    """`term` `operator` the value of the knob at `bound` (its path, as in 'safety.max_concurrent_positions')."""
+    """`term` `operator` the value of the knob whose path is `bound` ('safety.max_concurrent_positions'), or WHOLE."""
 
     term: Term
     operator: Operator
@@ -92,5 +126,14 @@ class Inequality:
             return False
         return value < limit if self.operator is Operator.BELOW else value <= limit
 
+    def limit(self, config: object) -> Decimal | None:
+        """What the configuration says the bound is; None where it sets none."""
+        if self.bound == WHOLE:
+            return ONE
+        found: object = config
+        for name in self.bound.split("."):
+            found = getattr(found, name)
+        return None if found is None else Decimal(str(found))
+
     def __str__(self) -> str:
-        return f"{self.term} {self.operator.value} {self.bound}"
+        return f"{self.term} {self.operator.value} {self.bound or 1}"

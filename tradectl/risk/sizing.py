@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
+from tradectl.domain import quantities as of
+from tradectl.domain.inequality import Line
 from tradectl.domain.money import ONE, ZERO, percent
 from tradectl.domain.signal import Admitted, Cap, Sized, SymbolRefusal, Verdict
 from tradectl.risk import caps
@@ -113,8 +115,9 @@ def _by_risk(
             context=(("symbol", ctx.symbol),),
         )
     scale, of_tier = scale_for(account, confidence), tier_scale(account.config, market.limits_of)
-    capital = account.equity * account.config.perps.risk_pct * scale * of_tier
-    qty = capital / distance
+    values = {of.ENTRY_RISK.name: Line(ZERO, distance), of.SCALED_EQUITY.name: Line(account.equity * scale * of_tier)}
+    rule = caps.rule_of(caps.BY_RISK, caps.BY_RISK.label, values, account.config.perps.risk_pct)
+    capital, qty = rule.bound, rule.most()
     return qty, Verdict(
         "sizing",
         True,

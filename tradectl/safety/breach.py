@@ -56,7 +56,11 @@ class Bound:
         return f"{self.invariant}_{self.level.name.lower()}"
 
     def limit(self, config: Config) -> Decimal:
-        return Decimal(knob(config, self.inequality.bound))
+        """Raises ValueError for a knob without a value: an invariant always has one."""
+        limit = self.inequality.limit(config)
+        if limit is None:
+            raise ValueError(f"{self.inequality.bound} has no value")
+        return limit
 
     def shown(self, value: Decimal | None) -> str:
         if value is None:
@@ -69,11 +73,3 @@ class Bound:
             word = {Level.HALT: "halts above" if self.unit == "count" else "halts at"}.get(self.level, "limit")
             evidence = f"{self.label} {self.shown(value)} ({word} {self.shown(limit)})"
             yield Breach(self.invariant, self.level, evidence, value=value, limit=limit, code=self.code)
-
-
-def knob(config: Config, path: str) -> str:
-    """The value of a knob by its path, as text."""
-    found: object = config
-    for name in path.split("."):
-        found = getattr(found, name)
-    return str(found)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tradectl.config.schema import Config
+from tradectl.domain import quantities as of
 from tradectl.domain.inequality import Values
 from tradectl.domain.money import ZERO
 from tradectl.domain.risk_state import RiskState
@@ -44,16 +45,16 @@ class SafetyView:
     def values(self) -> Values:
         """The quantities that the inequalities of the invariants speak of."""
         move = abs(self.unexplained) if self.unexplained is not None else ZERO
-        return {**values_of(self.snapshot, self.risk), "unexplained_move": move}
+        return {**values_of(self.snapshot, self.risk), of.UNEXPLAINED_MOVE.name: move}
 
 
 def values_of(snapshot: Snapshot, risk: RiskState | None) -> Values:
     """Those of them that one picture and the counters tell."""
     held = [position for position in snapshot.positions if position.qty]
     return {
-        "equity": snapshot.equity,
-        "peak_equity": max(risk.peak_equity, snapshot.equity) if risk is not None else snapshot.equity,
-        "initial_margin": snapshot.account.initial_margin,
-        "largest_position_margin": max((position.initial_margin for position in held), default=ZERO),
-        "positions": Decimal(len({position.symbol for position in held})),
+        of.EQUITY.name: snapshot.equity,
+        of.PEAK_EQUITY.name: max(risk.peak_equity, snapshot.equity) if risk is not None else snapshot.equity,
+        of.INITIAL_MARGIN.name: snapshot.account.initial_margin,
+        of.LARGEST_MARGIN.name: max((position.initial_margin for position in held), default=ZERO),
+        of.POSITIONS.name: Decimal(len({position.symbol for position in held})),
     }

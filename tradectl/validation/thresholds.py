@@ -5,28 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from tradectl.domain.inequality import Inequality, Operator
+from tradectl.domain import quantities as of
+from tradectl.domain.inequality import Inequality, Operator, Term
 from tradectl.domain.money import percent, text
-from tradectl.safety.breach import Bound, Level, knob
+from tradectl.risk.limits import gate_limits
+from tradectl.safety.breach import Bound, Level
 from tradectl.safety.check import BOUNDS
-from tradectl.safety.invariants import equity_drawdown, margin_utilisation, position_count, single_position
-from tradectl.validation.book import AUCTION, COUNT, SINGLE, book_of
+from tradectl.safety.invariants import margin_utilisation
+from tradectl.validation.book import book_of
 from tradectl.validation.facts import Facts
 from tradectl.validation.rule import Finding, error, note, warning
 
 DRAWDOWN = "risk_management.crisis_mode.drawdown_threshold"
 
-# What each gate admits, in the quantity of the invariant behind it: the gate's own operator and knob.
-GATES: dict[str, Inequality] = {
-    margin_utilisation.ID: Inequality(margin_utilisation.UTILISATION, Operator.AT_MOST, AUCTION),
-    equity_drawdown.ID: Inequality(equity_drawdown.DRAWDOWN, Operator.BELOW, DRAWDOWN),
-    position_count.ID: Inequality(position_count.BOUNDS[0].inequality.term, Operator.AT_MOST, COUNT),
-    single_position.ID: Inequality(single_position.SHARE, Operator.AT_MOST, SINGLE),
-}
+
+def gates() -> dict[str, Inequality]:
+    """{invariant: the gate that bounds the same quantity before the trade}. What an entry holds is one position."""
+    same = {str(_of_position(each.inequality.term)): each.inequality for each in gate_limits()}
+    return {bound.invariant: same[str(bound.inequality.term)] for bound in BOUNDS if str(bound.inequality.term) in same}
 
 
-def _value(facts: Facts, path: str) -> Decimal:
-    return Decimal(knob(facts.limits, path))
+def _of_position(term: Term) -> Term:
+    return of.LARGEST_MARGIN / of.EQUITY if term == of.ENTRY_MARGIN / of.EQUITY else term
+
+
+def _value(facts: Facts, inequality: Inequality) -> Decimal:
+    limit = inequality.limit(facts.limits)
+    assert limit is not None, f"{inequality.bound} always has a value"
+    return limit
 
 
 def _shown(bound: Bound, value: Decimal) -> str:
@@ -38,7 +44,7 @@ def tc04(facts: Facts) -> Iterator[Finding]:
         for degraded in BOUNDS:
             if halt.invariant != degraded.invariant or (halt.level, degraded.level) != (Level.HALT, Level.DEGRADE):
                 continue
-            low, high = _value(facts, degraded.inequality.bound), _value(facts, halt.inequality.bound)
+            low, high = _value(facts, degraded.inequality), _value(facts, halt.inequality)
             if low >= high:
                 yield error(
                     f"{halt.label}: the halt comes no later than its warning",
@@ -50,16 +56,16 @@ def tc04(facts: Facts) -> Iterator[Finding]:
 
 
 def tc05(facts: Facts) -> Iterator[Finding]:
-    yield from gates_before(facts, BOUNDS, GATES)
+    yield from gates_before(facts, BOUNDS, gates())
 
 
-def gates_before(facts: Facts, bounds: tuple[Bound, ...], gates: dict[str, Inequality]) -> Iterator[Finding]:
+def gates_before(facts: Facts, bounds: tuple[Bound, ...], named: dict[str, Inequality]) -> Iterator[Finding]:
     """A finding for each bound that what its gate admits could violate at once, or that has no gate."""
     for bound in bounds:
         if bound.level not in (Level.HALT, Level.DEGRADE, Level.FINDING):
             continue  # what no entry can cause: a jump of equity
         after = bound.inequality
-        gate = gates.get(bound.invariant)
+        gate = named.get(bound.invariant)
         if gate is None:
             if bound.level is Level.HALT:
                 yield error(
@@ -69,7 +75,7 @@ def gates_before(facts: Facts, bounds: tuple[Bound, ...], gates: dict[str, Inequ
                     change=f"a gate in front of {bound.invariant} is missing: it is a fault of this build, report it",
                 )
             continue
-        admitted, limit = _value(facts, gate.bound), _value(facts, after.bound)
+        admitted, limit = _value(facts, gate), _value(facts, after)
         held = after.holds(admitted, limit) or (gate.operator is Operator.BELOW and admitted == limit)
         if held:
             continue

@@ -7,18 +7,25 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from tradectl.domain import quantities as of
+from tradectl.domain.inequality import Inequality, Operator
 from tradectl.domain.money import percent
 from tradectl.domain.signal import Verdict
 from tradectl.domain.tags import Tag
 from tradectl.risk.context import AccountContext
+from tradectl.risk.values import values_of
 
+LIMIT = Inequality(of.DAY_LOSS / of.DAY_START_EQUITY, Operator.AT_MOST, "trading.max_daily_risk")
 WARNING_SHARE = Decimal("0.70")  # of the limit
 
 
 def check(account: AccountContext, symbol: str) -> Verdict:
     limit = account.config.trading.max_daily_risk
-    loss = account.risk.daily_loss(account.equity)
-    if loss > limit:
+    loss = LIMIT.term.value(values_of(account))
+    if loss is None:
+        sentence = f"Daily loss cannot be told: the day began with {account.risk.day_start_equity:.2f}"
+        return Verdict("daily_loss", False, sentence, None, limit, None, "fraction", Tag.SAFETY_DAILY_LOSS)
+    if not LIMIT.holds(loss, limit):
         return Verdict(
             "daily_loss",
             False,

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from tradectl.domain import quantities as of
+from tradectl.domain.inequality import Inequality, Operator
 from tradectl.domain.money import percent
 from tradectl.domain.signal import Verdict
 from tradectl.domain.tags import Tag
 from tradectl.risk.context import SymbolContext
+from tradectl.risk.values import values_of
+
+LIMIT = Inequality(of.MAINTENANCE_MARGIN / of.EQUITY, Operator.AT_MOST, "perps.max_margin_ratio")
 
 
 def check(ctx: SymbolContext) -> Verdict:
     limit = ctx.account.config.perps.max_margin_ratio
-    ratio = ctx.account.snapshot.margin_ratio
+    ratio = LIMIT.term.value(values_of(ctx.account)) if ctx.account.equity > 0 else None
     context = (("symbol", ctx.symbol),)
     if ratio is None:
         return Verdict(
@@ -24,7 +29,7 @@ def check(ctx: SymbolContext) -> Verdict:
             Tag.SAFETY_MARGIN_BLOCK,
             context,
         )
-    if ratio <= limit:
+    if LIMIT.holds(ratio, limit):
         sentence = f"margin ratio {percent(ratio)} (limit={percent(limit)})"
         return Verdict("margin_ratio", True, sentence, ratio, limit, limit - ratio, "fraction")
     return Verdict(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from tradectl.domain import quantities as of
+from tradectl.domain.inequality import Inequality, Operator
 from tradectl.domain.signal import Verdict
 from tradectl.risk.context import AccountContext, SymbolContext
+
+LIMIT = Inequality(of.POSITIONS, Operator.AT_MOST, "risk.max_concurrent_positions")
 
 
 def held_symbols(account: AccountContext) -> set[str]:
@@ -22,7 +26,7 @@ def check(ctx: SymbolContext) -> Verdict:
     limit = ctx.account.config.risk.max_concurrent_positions
     after = len(held_symbols(ctx.account) | {ctx.symbol})
     value, bound = Decimal(after), Decimal(limit)
-    if after <= limit:
+    if LIMIT.holds(value, bound):
         sentence = f"{after} positions with this one (limit={limit})"
         return Verdict("position_count", True, sentence, value, bound, bound - value, "count")
     return Verdict(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tradectl.domain.inequality import Inequality, Operator, quantity
+from tradectl.domain import quantities as of
+from tradectl.domain.inequality import Inequality, Operator
 from tradectl.safety.breach import Bound, Level
 
 ID = "equity_drawdown"
-DRAWDOWN = (quantity("peak_equity") - quantity("equity")) / quantity("peak_equity")
+DRAWDOWN = (of.PEAK_EQUITY - of.EQUITY) / of.PEAK_EQUITY
 
 BOUNDS = (
     Bound(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tradectl.domain.inequality import Inequality, Operator, quantity
+from tradectl.domain import quantities as of
+from tradectl.domain.inequality import Inequality, Operator
 from tradectl.safety.breach import Bound, Breach, Level
 from tradectl.safety.view import SafetyView
 
@@ -17,7 +18,7 @@ ID = "equity_jump"
 BOUND = Bound(
     ID,
     Level.JUMP,
-    Inequality(quantity("unexplained_move") / quantity("equity"), Operator.AT_MOST, "safety.max_equity_jump_pct"),
+    Inequality(of.UNEXPLAINED_MOVE / of.EQUITY, Operator.AT_MOST, "safety.max_equity_jump_pct"),
     "move of equity that nothing explains",
 )
 

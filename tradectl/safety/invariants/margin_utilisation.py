@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tradectl.domain.inequality import Inequality, Operator, quantity
+from tradectl.domain import quantities as of
+from tradectl.domain.inequality import Inequality, Operator
 from tradectl.domain.system_state import MARGIN_CRITICAL
 from tradectl.safety.breach import Bound, Level
 
 ID = "margin_utilisation"
-UTILISATION = quantity("initial_margin") / quantity("equity")
+UTILISATION = of.INITIAL_MARGIN / of.EQUITY
 
 BOUNDS = (
     Bound(

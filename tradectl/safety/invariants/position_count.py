@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tradectl.domain.inequality import Inequality, Operator, quantity
+from tradectl.domain import quantities as of
+from tradectl.domain.inequality import Inequality, Operator
 from tradectl.safety.breach import Bound, Level
 
 ID = "position_count"
@@ -11,7 +12,7 @@ BOUNDS = (
     Bound(
         ID,
         Level.HALT,
-        Inequality(quantity("positions"), Operator.AT_MOST, "safety.max_concurrent_positions"),
+        Inequality(of.POSITIONS, Operator.AT_MOST, "safety.max_concurrent_positions"),
         "positions",
         unit="count",
         code="TOO_MANY_POSITIONS",

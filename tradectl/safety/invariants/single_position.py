@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tradectl.domain.inequality import Inequality, Operator, quantity
+from tradectl.domain import quantities as of
+from tradectl.domain.inequality import Inequality, Operator
 from tradectl.domain.money import divide, percent
 from tradectl.safety.breach import Bound, Breach, Level
 from tradectl.safety.view import SafetyView
 
 ID = "single_position"
 STRIKES = 2
-SHARE = quantity("largest_position_margin") / quantity("equity")
+SHARE = of.LARGEST_MARGIN / of.EQUITY
 
 BOUND = Bound(
     ID,
