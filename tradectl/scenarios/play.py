@@ -83,7 +83,7 @@ def play(
         shutil.rmtree(folder, ignore_errors=True)
         return Played(story, Outcome.MEANINGLESS, why=f"{error.what}; {error.hint}", changed=chosen.changed)
     try:
-        with state_folder(folder), _listening(stage.ears, chosen.config.log.level):
+        with state_folder(folder), listening(stage.ears, chosen.config.log.level):
             outcome, seen, why, lasted = virtual.run(_through(stage, on_step))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -142,7 +142,7 @@ def _say(on_step: OnStep | None, what: str) -> None:
 
 
 @contextmanager
-def _listening(ears: Ears, level: str) -> Iterator[None]:
+def listening(ears: Ears, level: str) -> Iterator[None]:
     """Every line of the configured level, and nothing of it on the operator's own console or log file."""
     root = logging.getLogger(logs.ROOT)
     handlers, before, propagate = root.handlers[:], root.level, root.propagate

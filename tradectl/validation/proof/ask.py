@@ -1,0 +1,97 @@
+"""The questions, in order: is a halt within reach of the move; which book reaches it, the smallest; how far is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import ROUND_FLOOR, Decimal
+
+from tradectl.domain.money import ZERO
+from tradectl.safety.breach import Bound, Level
+from tradectl.safety.check import BOUNDS
+from tradectl.validation.facts import Facts
+from tradectl.validation.proof import MOVE
+from tradectl.validation.proof.exact import Exact
+from tradectl.validation.proof.model import World
+from tradectl.validation.proof.portfolio import Answer, Portfolio, Proved
+from tradectl.validation.proof.ways import account_of, stop_reach, ways
+from tradectl.validation.proof.wide import Wide
+
+TIMEOUT_MS = 20_000  # of one question to the solver
+SEARCH_MS = 1_500  # of one search for a book: what is not found is not shown, and safety is not claimed either
+STEP = Decimal("0.0001")  # how finely the largest safe move is told
+# How far beyond its limit a counterexample is looked for first: more than steps of quantity and price take off.
+ROOMS = (Decimal("0.01"), Decimal("0.002"), ZERO)
+ASKED = tuple(bound for bound in BOUNDS if bound.level is Level.HALT)
+
+
+def ask(facts: Facts, equity: Decimal, wanted: Decimal = MOVE) -> Answer:
+    """`facts` know the instruments and prices of what is traded. equity: of the account, quote currency."""
+    found = tuple(ways(facts, equity))
+    reach = stop_reach(facts, found)
+    move, funding = min(wanted, reach), abs(facts.market.funding or ZERO)
+    symbols = len({way.symbol for way in found})
+    count = min(symbols, facts.limits.risk.max_concurrent_positions)
+
+    def answer(proved: Proved, **more: object) -> Answer:
+        return Answer(proved, move, wanted, reach, funding, symbols, count, **more)  # type: ignore[arg-type]
+
+    if not found:
+        return answer(Proved.SAFE, safest=reach, why="no market can be entered at all: every entry is refused")
+    world = World(account_of(facts, equity), equity, found, funding, at_mark=facts.venue.name != "sim")
+    wide = Wide(world, TIMEOUT_MS)
+    degraded = tuple(_reachable(facts, wide, move))
+    halting = [(bound, wide.reaches(bound, bound.limit(facts.limits), move)) for bound in ASKED]
+    if any(one is None for _, one in halting):
+        return answer(Proved.OPEN, degraded=degraded, why=f"the solver gave no answer within {TIMEOUT_MS // 1000} s")
+    within = [bound for bound, one in halting if one]
+    if not within:
+        return answer(Proved.SAFE, safest=_safest(facts, wide, move, reach), degraded=degraded)
+    safest = _safest(facts, wide, ZERO, move)
+    portfolio = _smallest(facts, wide, Exact(world, SEARCH_MS), within, move, count)
+    if portfolio is not None:
+        return answer(Proved.HALTS, safest=safest, portfolio=portfolio, degraded=degraded)
+    names = ", ".join(bound.invariant for bound in within)
+    why = f"the gates alone do not keep {names} within its limit, but no book of sizes as sizing makes them breaks it"
+    return answer(Proved.OPEN, safest=safest, degraded=degraded, why=why)
+
+
+def _reachable(facts: Facts, wide: Wide, move: Decimal) -> Iterator[Bound]:
+    for bound in BOUNDS:
+        if bound.level is Level.DEGRADE and wide.reaches(bound, bound.limit(facts.limits), move):
+            yield bound
+
+
+def _smallest(
+    facts: Facts, wide: Wide, exact: Exact, within: list[Bound], move: Decimal, count: int
+) -> Portfolio | None:
+    """Of the fewest positions; well beyond the limit rather than just, and from an account without losses if it can."""
+    for room in ROOMS:
+        for positions in range(1, count + 1):
+            asked = [
+                (bound, limit)
+                for bound in within
+                if wide.reaches(bound, limit := bound.limit(facts.limits), move, positions, room)
+            ]
+            for at_peak in (True, False):
+                for bound, limit in asked:
+                    found = exact.portfolio(bound, limit, move, positions, room, at_peak)
+                    if found is not None:
+                        return found
+    return None
+
+
+def _safest(facts: Facts, wide: Wide, low: Decimal, high: Decimal) -> Decimal | None:
+    """The largest move, to a hundredth of a per cent, within which no halt is reached. None: one is without any."""
+
+    def safe(move: Decimal) -> bool:
+        return all(wide.reaches(bound, bound.limit(facts.limits), move) is False for bound in ASKED)
+
+    if safe(high):
+        return high
+    if not safe(low):
+        return None
+    first, last = 0, int(((high - low) / STEP).to_integral_value(rounding=ROUND_FLOOR)) + 1
+    while last - first > 1:
+        middle = (first + last) // 2
+        first, last = (middle, last) if safe(low + middle * STEP) else (first, middle)
+    return low + first * STEP

@@ -1,0 +1,168 @@
+"""What one entry in one market can be: the running code's own sizing, asked once per market, side and liquidity tier.
+
+All the arithmetic of an entry is a line in its quantity, so that what it adds per unit at one price and one tier is
+all there is to know. It is read from the same functions that size real entries (risk/terms, risk/caps, risk/exits).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from tradectl.config.schema import Config
+from tradectl.domain.candle import INTERVALS_MS
+from tradectl.domain.inequality import Line
+from tradectl.domain.instrument import Instrument
+from tradectl.domain.limited import LIVE_LIMITED, Limited
+from tradectl.domain.liquidity import LiquidityTier
+from tradectl.domain.money import ONE, ZERO
+from tradectl.domain.position import Side
+from tradectl.domain.risk_state import first_state
+from tradectl.domain.signal import Signal
+from tradectl.domain.snapshot import Account, Snapshot, Ticker
+from tradectl.risk import caps
+from tradectl.risk.context import AccountContext, Costs, SymbolContext
+from tradectl.risk.exits import plan
+from tradectl.risk.gates import leverage, liquidity
+from tradectl.risk.liquidity import liquidity_of, tier_scale
+from tradectl.risk.terms import terms_of
+from tradectl.validation.facts import Facts
+
+ENDLESS = Decimal("1E+15")  # of turnover: more than any cap asks for
+MOST_CONFIDENT = ONE
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way into one market. Lines are per unit of notional at the mark, not per unit of base asset.
+
+    lines:  what the caps speak of; equity's slope is the most that entering costs
+    risk:   quantity × stop distance; loss: at the stop, costs included
+    scale:  of the risk, at the most confident signal
+    fee:    what entering costs at least
+    volume: turnover in 24 h, the most that this tier has
+    """
+
+    symbol: str
+    tier: LiquidityTier
+    price: Decimal
+    volume: Decimal
+    leverage: Decimal
+    scale: Decimal
+    lines: Mapping[str, Line]
+    risk: Decimal
+    loss: Decimal
+    fee: Decimal
+
+
+def account_of(facts: Facts, equity: Decimal) -> AccountContext:
+    """A flat account in which nothing has happened, with the limits in force."""
+    market, config = facts.market, facts.limits
+    flat = Account("", equity, ZERO, ZERO, ZERO, equity)
+    wanted = config.live_limited
+    limited = Limited(wanted.max_position_pct, wanted.max_daily_loss_pct, wanted.max_positions)
+    return AccountContext(
+        config=config,
+        now_ms=0,
+        snapshot=Snapshot(0, flat, (), (), 0),
+        risk=first_state(equity, 0),
+        costs=Costs(market.taker_fee or ZERO, market.slippage or ZERO),
+        session_started_ms=0,
+        session_entries=0,
+        recovered=True,
+        limited=limited if facts.mode == LIVE_LIMITED else None,
+    )
+
+
+def ways(facts: Facts, equity: Decimal) -> Iterator[Way]:
+    """Of every market traded whose instrument and price are known, the side with the looser limits standing for both.
+
+    Not those that are another way of the same market with less of it at the same leverage: whatever such an entry
+    holds, the other one may hold.
+    """
+    account = account_of(facts, equity)
+    for symbol, instrument in facts.market.instruments.items():
+        price = facts.market.prices.get(symbol)
+        if price is None or not instrument.tiers:
+            continue
+        kept: list[Way] = []
+        for tier, volume in volumes(facts.limits, instrument, symbol):
+            sides = [_way(account, instrument, price, volume, tier, side) for side in Side]
+            way = _either([one for one in sides if one is not None])
+            if way is not None and not any(_better(one, way) for one in kept):
+                kept.append(way)
+        yield from kept
+
+
+def _either(sides: list[Way]) -> Way | None:
+    """A long and a short of one market differ by what rounding to the tick makes of their stops."""
+    if not sides:
+        return None
+    return replace(sides[0], risk=min(one.risk for one in sides), loss=min(one.loss for one in sides))
+
+
+def _better(one: Way, than: Way) -> bool:
+    return one.leverage == than.leverage and one.scale >= than.scale and one.volume >= than.volume
+
+
+def volumes(config: Config, instrument: Instrument, symbol: str) -> Iterator[tuple[LiquidityTier, Decimal]]:
+    """Each tier that the market can be in, with the most that a market of that tier trades."""
+    tiers, pinned = config.market.tiers, config.market.pinned
+    yield LiquidityTier.A, ENDLESS
+    if instrument.base in pinned or symbol in pinned:
+        return
+    for tier, floor, above in (
+        (LiquidityTier.B, tiers.b_min_volume_usd, tiers.a_min_volume_usd),
+        (LiquidityTier.C, tiers.c_min_volume_usd, tiers.b_min_volume_usd),
+    ):
+        if floor < above:
+            yield tier, max(above - 1, floor)
+
+
+def _way(
+    account: AccountContext, instrument: Instrument, price: Decimal, volume: Decimal, tier: LiquidityTier, side: Side
+) -> Way | None:
+    """None where a gate that knows the market only refuses it, or where the stop is on the wrong side."""
+    slippage = account.costs.slippage
+    bid, ask = instrument.floor_price(price * (ONE - slippage)), instrument.ceil_price(price * (ONE + slippage))
+    ticker = Ticker(instrument.symbol, bid, ask, price, price, 0, volume)
+    interval_ms = INTERVALS_MS[account.config.perps.interval]
+    ctx = SymbolContext(account, instrument.symbol, instrument, interval_ms, (), ticker)
+    if not liquidity.check(ctx).passed or not leverage.check(ctx).passed:
+        return None
+    terms = terms_of(ctx, side)
+    signal = Signal(instrument.symbol, "proof", side, MOST_CONFIDENT, price, 0, ())
+    exits = plan(ctx, signal, terms)
+    distance = (terms.reference - exits.stop) * side.sign
+    if distance <= 0 or exits.stop <= 0:
+        return None
+    return Way(
+        symbol=instrument.symbol,
+        tier=tier,
+        price=price,
+        volume=volume,
+        leverage=terms.leverage,
+        scale=_largest_scale(account.config) * tier_scale(account.config, liquidity_of(ctx).limits_of),
+        lines=_per_notional(caps.lines(ctx, terms), price),
+        risk=distance / price,
+        loss=terms.loss_per_unit(exits.stop) / price,
+        fee=terms.fee,
+    )
+
+
+def _largest_scale(config: Config) -> Decimal:
+    bands = config.risk.confidence
+    return max(bands.high_scale, ONE, bands.low_scale)
+
+
+def _per_notional(lines: Mapping[str, Line], price: Decimal) -> dict[str, Line]:
+    return {name: Line(line.at, line.per_unit / price) for name, line in lines.items()}
+
+
+def stop_reach(facts: Facts, found: tuple[Way, ...]) -> Decimal:
+    """The largest move that leaves every stop untouched: beyond it the stops end the positions."""
+    slippage = facts.market.slippage or ZERO
+    ticks = [facts.market.instruments[way.symbol].tick_size / way.price for way in found]
+    nearest = min((way.risk for way in found), default=ZERO)
+    return max(nearest - 2 * slippage - max(ticks, default=ZERO), ZERO)
