@@ -99,8 +99,8 @@ crash: install-dev ## kill -9 at random moments, then compare the books
 	$(BIN)/python -m pytest -q -m slow tests/crash
 
 lock: install-dev ## resolve the lock files anew
-	$(LOCK) --extra parquet --all-build-deps --output-file requirements.lock pyproject.toml
-	$(LOCK) --extra parquet --extra dev --all-build-deps --constraint requirements.lock \
+	$(LOCK) --extra parquet --extra prove --all-build-deps --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra parquet --extra prove --extra dev --all-build-deps --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
 
 clean: ## remove the environment and the caches; data and logs stay

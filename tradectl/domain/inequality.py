@@ -135,5 +135,12 @@ class Inequality:
             found = getattr(found, name)
         return None if found is None else Decimal(str(found))
 
+    def limit_set(self, config: object) -> Decimal:
+        """The same, of a knob that always has a value. Raises ValueError where it has none."""
+        limit = self.limit(config)
+        if limit is None:
+            raise ValueError(f"{self.bound} has no value")
+        return limit
+
     def __str__(self) -> str:
         return f"{self.term} {self.operator.value} {self.bound or 1}"

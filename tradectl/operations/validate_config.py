@@ -31,13 +31,15 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One configuration: its files (one, or layers), and what was found. `verdict` is None where it does not load."""
+    """One configuration: its files (one, or layers), and what was found. `verdict` is None where it does not load,
+    `resolved` too."""
 
     name: str
     files: tuple[str, ...]
     faults: tuple[Unreadable, ...]
     verdict: Verdict | None
     notices: tuple[str, ...] = ()
+    resolved: Resolved | None = None
 
     @property
     def errors(self) -> int:
@@ -129,7 +131,8 @@ def _checked(name: str, files: tuple[str, ...], mode: str | None) -> Checked:
     if outcome.resolved is None:
         return _unread(name, files, outcome.faults)
     try:
-        return Checked(name, files, (), judged(outcome.resolved, mode), outcome.resolved.notices)
+        verdict = judged(outcome.resolved, mode)
+        return Checked(name, files, (), verdict, outcome.resolved.notices, outcome.resolved)
     except ConfigError as error:
         fault = Unreadable(error.where or name, error.what, error.why, error.hint)
         return Checked(name, files, (fault,), None)

@@ -116,7 +116,7 @@ def _by_risk(
         )
     scale, of_tier = scale_for(account, confidence), tier_scale(account.config, market.limits_of)
     values = {of.ENTRY_RISK.name: Line(ZERO, distance), of.SCALED_EQUITY.name: Line(account.equity * scale * of_tier)}
-    rule = caps.rule_of(caps.BY_RISK, caps.BY_RISK.label, values, account.config.perps.risk_pct)
+    rule = caps.rule_of(caps.BY_RISK, caps.BY_RISK.label, values, caps.BY_RISK.inequality.limit_set(account.config))
     capital, qty = rule.bound, rule.most()
     return qty, Verdict(
         "sizing",

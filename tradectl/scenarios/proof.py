@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tradectl.config.load import Resolved
 from tradectl.config.schema import Config
 from tradectl.domain.instrument import Instrument
-from tradectl.domain.money import ONE
+from tradectl.domain.money import ONE, dec
 from tradectl.domain.position import Side
 from tradectl.domain.signal import SymbolRefusal
-from tradectl.errors import ExitCode, NotAvailable
+from tradectl.errors import ExitCode, NotAvailable, UsageError
+from tradectl.operations.validate_config import market_of
 from tradectl.safety.breach import Level
 from tradectl.scenarios.book import Book, Wanted, open_book
 from tradectl.scenarios.halted import Halted, halted
@@ -23,6 +24,7 @@ from tradectl.validation.proof import MOVE
 from tradectl.validation.proof.portfolio import Answer, Portfolio, Proved
 
 MINUTE_MS = 60_000
+SEVERITY = (ExitCode.OK, ExitCode.DRIFT, ExitCode.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,34 @@ def prove(resolved: Resolved, market: Market, mode: str | None, move: Decimal = 
     if answer.portfolio is not None:
         replay = replayed(facts, answer.portfolio, answer.move, config)
     return Proof(answer, replay, stand_in)
+
+
+def of(resolved: Resolved | None, mode: str | None, move: str | None) -> Proof | None:
+    """None for a configuration that did not load. Raises UsageError for a move that is none."""
+    wanted = parse_move(move)
+    if resolved is None:
+        return None
+    meant = mode or evident_mode(resolved.config)
+    return prove(resolved, market_of(resolved.config, {}, meant), meant, wanted)
+
+
+def parse_move(words: str | None) -> Decimal:
+    """'1%' or '0.01'. Raises UsageError unless it is at least 0 and below 1."""
+    if words is None:
+        return MOVE
+    digits = words.strip().removesuffix("%")
+    try:
+        value = dec(digits) / (100 if digits != words.strip() else 1)
+    except ValueError as error:
+        raise UsageError(f"--move: {words!r} is not a number", hint="write 1% or 0.01") from error
+    if not 0 <= value < 1:
+        raise UsageError(f"--move: {words!r} is not a part of the price", hint="write 1% or 0.01: below 100%, from 0")
+    return value
+
+
+def exit_code(judged: ExitCode, proofs: Sequence[Proof | None]) -> ExitCode:
+    """The worst of what the rules say and what was proved."""
+    return max([judged, *(one.exit_code for one in proofs if one is not None)], key=SEVERITY.index)
 
 
 def question(facts: Facts, equity: Decimal, move: Decimal) -> Answer:

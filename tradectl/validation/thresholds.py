@@ -30,9 +30,7 @@ def _of_position(term: Term) -> Term:
 
 
 def _value(facts: Facts, inequality: Inequality) -> Decimal:
-    limit = inequality.limit(facts.limits)
-    assert limit is not None, f"{inequality.bound} always has a value"
-    return limit
+    return inequality.limit_set(facts.limits)
 
 
 def _shown(bound: Bound, value: Decimal) -> str:

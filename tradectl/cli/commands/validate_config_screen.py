@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tradectl.cli.commands import proof_screen
 from tradectl.cli.render import Screen
-from tradectl.errors import ExitCode
 from tradectl.operations.validate_config import Checked, Unreadable
 from tradectl.validation.judge import Judged
+
+if TYPE_CHECKING:
+    from tradectl.scenarios.proof import Proof
 
 TONE = {"error": "bad", "warning": "warn", "note": "dim"}
 
@@ -29,18 +32,21 @@ def plain(one: Checked) -> dict[str, Any]:
     }
 
 
-def draw(screen: Screen, checked: Sequence[Checked], code: ExitCode, *, verbose: bool) -> None:
-    for index, one in enumerate(checked):
+def draw(screen: Screen, shown: Sequence[tuple[Checked, Proof | None]], *, strict: bool, verbose: bool) -> None:
+    checked = [one for one, _ in shown]
+    for index, (one, proof) in enumerate(shown):
         if index:
             screen.blank()
         _one(screen, one, verbose)
+        if proof is not None:
+            proof_screen.draw(screen, proof, verbose=verbose)
     if len(checked) > 1:
         screen.blank()
         bad = sum(1 for one in checked if one.errors)
         doubtful = sum(1 for one in checked if one.warnings and not one.errors)
         words = f"{len(checked)} configurations: {bad} with errors, {doubtful} with warnings only"
         screen.text(words, "bad" if bad else "warn" if doubtful else "ok")
-    if code is ExitCode.DRIFT:
+    if strict and any(one.warnings for one in checked) and not any(one.errors for one in checked):
         screen.text("warnings count as failure with --strict", "warn")
 
 

@@ -20,7 +20,7 @@ WARNING_SHARE = Decimal("0.70")  # of the limit
 
 
 def check(account: AccountContext, symbol: str) -> Verdict:
-    limit = account.config.trading.max_daily_risk
+    limit = LIMIT.limit_set(account.config)
     loss = LIMIT.term.value(values_of(account))
     if loss is None:
         sentence = f"Daily loss cannot be told: the day began with {account.risk.day_start_equity:.2f}"

@@ -26,7 +26,7 @@ LIMIT = Inequality(
 def check(ctx: SymbolContext, terms: Terms, plan: ExitPlan, qty: Decimal) -> Verdict:
     account = ctx.account
     risk, currency = account.risk, ctx.instrument.quote
-    limit, values = account.config.trading.max_daily_risk, values_of(account)
+    limit, values = LIMIT.limit_set(account.config), values_of(account)
     left = max(limit * risk.day_start_equity - values[of.DAY_LOSS.name] - account.pending_risk, ZERO)
     value = qty * terms.loss_per_unit(plan.stop)
     if LIMIT.holds(LIMIT.term.value({**values, of.ENTRY_LOSS.name: value}), limit):

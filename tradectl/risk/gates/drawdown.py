@@ -18,7 +18,7 @@ LIMIT = Inequality(
 
 
 def check(account: AccountContext, symbol: str) -> Verdict:
-    limit = account.config.risk_management.crisis_mode.drawdown_threshold
+    limit = LIMIT.limit_set(account.config)
     drawdown = LIMIT.term.value(values_of(account))
     if drawdown is None:
         sentence = f"Drawdown cannot be told: the peak of equity is {account.risk.peak_equity:.2f}"

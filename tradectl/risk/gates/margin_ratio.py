@@ -14,7 +14,7 @@ LIMIT = Inequality(of.MAINTENANCE_MARGIN / of.EQUITY, Operator.AT_MOST, "perps.m
 
 
 def check(ctx: SymbolContext) -> Verdict:
-    limit = ctx.account.config.perps.max_margin_ratio
+    limit = LIMIT.limit_set(ctx.account.config)
     ratio = LIMIT.term.value(values_of(ctx.account)) if ctx.account.equity > 0 else None
     context = (("symbol", ctx.symbol),)
     if ratio is None:

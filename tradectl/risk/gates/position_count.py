@@ -23,16 +23,16 @@ def held_symbols(account: AccountContext) -> set[str]:
 
 
 def check(ctx: SymbolContext) -> Verdict:
-    limit = ctx.account.config.risk.max_concurrent_positions
+    bound = LIMIT.limit_set(ctx.account.config)
     after = len(held_symbols(ctx.account) | {ctx.symbol})
-    value, bound = Decimal(after), Decimal(limit)
+    value = Decimal(after)
     if LIMIT.holds(value, bound):
-        sentence = f"{after} positions with this one (limit={limit})"
+        sentence = f"{after} positions with this one (limit={bound})"
         return Verdict("position_count", True, sentence, value, bound, bound - value, "count")
     return Verdict(
         "position_count",
         False,
-        f"{after} positions with this one, pending entries counted, exceed limit {limit}",
+        f"{after} positions with this one, pending entries counted, exceed limit {bound}",
         value,
         bound,
         bound - value,

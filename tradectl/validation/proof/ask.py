@@ -33,7 +33,7 @@ def ask(facts: Facts, equity: Decimal, wanted: Decimal = MOVE) -> Answer:
     count = min(symbols, facts.limits.risk.max_concurrent_positions)
 
     def answer(proved: Proved, **more: object) -> Answer:
-        return Answer(proved, move, wanted, reach, funding, symbols, count, **more)  # type: ignore[arg-type]
+        return Answer(proved, move, wanted, reach, funding, equity, symbols, count, **more)  # type: ignore[arg-type]
 
     if not found:
         return answer(Proved.SAFE, safest=reach, why="no market can be entered at all: every entry is refused")
@@ -47,7 +47,7 @@ def ask(facts: Facts, equity: Decimal, wanted: Decimal = MOVE) -> Answer:
     if not within:
         return answer(Proved.SAFE, safest=_safest(facts, wide, move, reach), degraded=degraded)
     safest = _safest(facts, wide, ZERO, move)
-    portfolio = _smallest(facts, wide, Exact(world, SEARCH_MS), within, move, count)
+    portfolio = _smallest(facts, wide, Exact(world, SEARCH_MS), within, move, symbols)
     if portfolio is not None:
         return answer(Proved.HALTS, safest=safest, portfolio=portfolio, degraded=degraded)
     names = ", ".join(bound.invariant for bound in within)

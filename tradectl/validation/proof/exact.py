@@ -59,7 +59,7 @@ class Exact:
     def _one(self, each: Entry, before: list[Entry]) -> None:
         way, taken, add = each.way, each.taken, self.solver.add
         add(z3.Implies(z3.Not(taken), each.notional == 0))
-        add(each.notional >= 0)
+        add(each.notional >= 0, z3.Implies(taken, each.notional >= number(way.least)))
         add(each.cost == number(way.fee) * each.notional)
         add(each.margin == number(1 / way.leverage) * each.notional)
         values = self._values(each, before)
@@ -135,6 +135,9 @@ class Exact:
         return Portfolio(bound, self.world.equity, _value(found, self.peak), tuple(positions))
 
 
+MANY = 10  # of one kind
+
+
 def _kind(way: Way) -> tuple[object, ...]:
     return (way.leverage, way.tier, way.scale, way.lines[of.TIER_NOTIONAL.name].at)
 
@@ -142,7 +145,7 @@ def _kind(way: Way) -> tuple[object, ...]:
 def _few(ways: list[Way], world: World) -> list[Way]:
     """Of each kind no more than could be held: a hundred markets are no richer than the first of each leverage."""
     kinds: dict[tuple[object, ...], list[str]] = {}
-    most = max(1, world.account.config.risk.max_concurrent_positions)
+    most = max(MANY, world.account.config.risk.max_concurrent_positions)
     kept = []
     for way in ways:
         symbols = kinds.setdefault(_kind(way), [])

@@ -17,7 +17,7 @@ import z3
 from tradectl.domain import quantities as of
 from tradectl.domain.inequality import Inequality, Line, Operator, Sign, Term
 from tradectl.domain.money import ZERO
-from tradectl.risk.caps import BY_RISK, CAPS, limit_of, rule_of
+from tradectl.risk import caps
 from tradectl.risk.context import AccountContext
 from tradectl.risk.limits import gate_limits
 from tradectl.safety.breach import Bound
@@ -31,7 +31,6 @@ SLACK = Decimal("1E-7")  # by which Wide widens every gate: far more than those 
 _OF_ENTRY = frozenset(
     one.name for one in (of.ENTRY_NOTIONAL, of.ENTRY_MARGIN, of.ENTRY_RISK, of.ENTRY_LOSS, of.AVAILABLE_USED)
 )
-_SIZES = frozenset(cap.name for cap in (BY_RISK, *CAPS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +110,12 @@ def sides(one: Inequality, limit: Decimal, values: Names, part: Expr = 1) -> tup
 
 def limits(account: AccountContext) -> list[tuple[str, Inequality, Decimal, bool]]:
     """(gate, inequality, its limit in force, whether it is of the account after the trade); none that is not set."""
-    caps = {cap.name: cap for cap in CAPS}
+    sized = {cap.name: cap for cap in caps.CAPS}
     found = []
     for each in gate_limits():
-        limit = limit_of(caps[each.gate], account) if each.gate in caps else each.inequality.limit(account.config)
+        limit = (
+            caps.limit_of(sized[each.gate], account) if each.gate in sized else each.inequality.limit(account.config)
+        )
         if limit is not None:
             found.append((each.gate, each.inequality, limit, each.after))
     return found
@@ -134,7 +135,7 @@ def of_entry(one: Inequality) -> bool:
 
 
 def is_size(gate: str) -> bool:
-    return gate in _SIZES
+    return gate in {cap.name for cap in (caps.BY_RISK, *caps.CAPS)}
 
 
 def entries(world: World, name: str, ways: Sequence[Way], *, whole: bool) -> list[Entry]:
@@ -164,8 +165,8 @@ def most(world: World, way: Way) -> Decimal:
         of.ENTRY_RISK.name: Line(ZERO, way.risk),
         of.SCALED_EQUITY.name: Line(world.equity * way.scale),
     }
-    limits = ((cap, limit_of(cap, world.account)) for cap in (BY_RISK, *CAPS))
-    return max(min(rule_of(cap, "", values, limit).most() for cap, limit in limits if limit is not None), ZERO)
+    limits = ((cap, caps.limit_of(cap, world.account)) for cap in (caps.BY_RISK, *caps.CAPS))
+    return max(min(caps.rule_of(cap, "", values, limit).most() for cap, limit in limits if limit is not None), ZERO)
 
 
 def of_this_entry(each: Entry) -> dict[str, Expr]:

@@ -49,6 +49,7 @@ class Answer:
     wanted: Decimal
     reach: Decimal
     funding: Decimal
+    equity: Decimal
     markets: int
     positions: int
     safest: Decimal | None = None

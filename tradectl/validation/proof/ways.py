@@ -25,6 +25,7 @@ from tradectl.risk import caps
 from tradectl.risk.context import AccountContext, Costs, SymbolContext
 from tradectl.risk.exits import plan
 from tradectl.risk.gates import leverage, liquidity
+from tradectl.risk.gates.min_notional import least_notional
 from tradectl.risk.liquidity import liquidity_of, tier_scale
 from tradectl.risk.terms import terms_of
 from tradectl.validation.facts import Facts
@@ -41,6 +42,7 @@ class Way:
     risk:   quantity × stop distance; loss: at the stop, costs included
     scale:  of the risk, at the most confident signal
     fee:    what entering costs at least
+    least:  the smallest notional worth an order, or that the venue takes
     volume: turnover in 24 h, the most that this tier has
     """
 
@@ -54,6 +56,7 @@ class Way:
     risk: Decimal
     loss: Decimal
     fee: Decimal
+    least: Decimal
 
 
 def account_of(facts: Facts, equity: Decimal) -> AccountContext:
@@ -82,6 +85,8 @@ def ways(facts: Facts, equity: Decimal) -> Iterator[Way]:
     holds, the other one may hold.
     """
     account = account_of(facts, equity)
+    if not account.config.perps.enabled:
+        return
     for symbol, instrument in facts.market.instruments.items():
         price = facts.market.prices.get(symbol)
         if price is None or not instrument.tiers:
@@ -148,6 +153,7 @@ def _way(
         risk=distance / price,
         loss=terms.loss_per_unit(exits.stop) / price,
         fee=terms.fee,
+        least=max(least_notional(ctx, terms)[0], instrument.min_qty * price) + instrument.qty_step * price,
     )
 
 
