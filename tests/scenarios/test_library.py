@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from broken import BROKEN, Break
+from broken_incidents import BROKEN, Break
 
 from tradectl.config.load import load
 from tradectl.errors import ExitCode

@@ -108,3 +108,28 @@ def test_a_file_of_the_library_is_one_to_begin_from(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     rows = json.loads(tradectl(tmp_path, "scenarios", "list", "--config", str(SOME), "--json").stdout)["items"]
     assert {row["name"] for row in rows if not row["meaningful"]} == {"session-runtime", "session-trades"}
+
+
+def test_evidence_is_cut_in_the_table_and_whole_when_it_is_asked_for(tmp_path: Path) -> None:
+    """The longest evidence there is: a line of the log with its context."""
+    named = ("scenarios", "run", "incident-01", "naked-position", "--config", str(FULL))
+    short, whole = tradectl(tmp_path, *named), tradectl(tmp_path, *named, "--evidence")
+    assert (short.returncode, whole.returncode) == (0, 0), short.stderr + whole.stderr
+    body = json.loads(tradectl(tmp_path, *named, "--json").stdout)
+    said = next(one["seen"][0]["evidence"] for one in body["scenarios"] if one["name"] == "incident-01")
+    assert len(said) > 200
+    assert said[:200] in short.stdout and said not in short.stdout and "--evidence shows all of it" in short.stdout
+    assert whole.stdout.count(said) == 2 and "--evidence" not in whole.stdout, (
+        "among its expectations, and in the table"
+    )
+
+
+def test_a_tag_that_the_configured_level_hides_is_looked_for_all_the_same(tmp_path: Path) -> None:
+    """SIGNAL is a line of DEBUG, and this configuration logs INFO: it is there, and "not logged" must not pass."""
+    own = "scenario: own\ntitle: no opinion is logged\nwhy: to see it fail\nwhen:\n  - wait: 2m\nexpect:\n  - {}\n"
+    for name, line in (("absent", "no_log: {tag: SIGNAL, for: 1m}"), ("there", "log: {tag: SIGNAL, within: 1m}")):
+        (tmp_path / f"{name}.yaml").write_text(own.format(line))
+    done = tradectl(tmp_path, "scenarios", "run", "--file", "absent.yaml", "--config", str(FULL))
+    assert done.returncode == 2 and "SIGNAL: no signal" in done.stdout, done.stdout + done.stderr
+    done = tradectl(tmp_path, "scenarios", "run", "--file", "there.yaml", "--config", str(FULL))
+    assert done.returncode == 0, done.stdout + done.stderr

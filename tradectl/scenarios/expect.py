@@ -8,14 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from tradectl.domain.candle import utc_text
+from tradectl.domain.intent import ClientId, Intent, IntentState, Purpose
 from tradectl.domain.money import ZERO, percent, text
+from tradectl.domain.order import OrderFact
 from tradectl.domain.position import Protection, coverage
 from tradectl.domain.system_state import LatchName
 from tradectl.scenarios.stage import Entry, Heard, Stage
 from tradectl.scenarios.steps import COMMANDS, ending, holding, last_decision, state_of
 from tradectl.scenarios.story import Line
 from tradectl.scenarios.words import ENDINGS
-from tradectl.store import decisions, latches
+from tradectl.store import decisions, intents, latches
+
+_TARGETS: Mapping[str, frozenset[Purpose]] = {
+    "none": frozenset(),
+    "tp1": frozenset({Purpose.TP1}),
+    "tp2": frozenset({Purpose.TP2}),
+    "both": frozenset({Purpose.TP1, Purpose.TP2}),
+}
+_MANY = 1000  # intents: more than a scenario makes
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +117,73 @@ async def refused(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:
 
     met = await stage.until(found, args["within"])
     return met, found() or f"why {stage.first}: {last_decision(stage)}"
+
+
+async def decision(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:
+    """Also one that was counted on an older row: it is as new as the last time it was taken."""
+
+    def found() -> str:
+        with stage.reading() as conn:
+            last = decisions.last(conn, stage.first, 20) if conn is not None else []
+        for one in last:
+            said = one.decision
+            if one.at_ms >= stage.mark_ms and said.outcome == args["outcome"]:
+                if args["says"].lower() in said.sentence.lower():
+                    return f"why {stage.first}: {said.outcome}: {said.sentence}"
+        return ""
+
+    met = await stage.until(found, args["within"])
+    return met, found() or f"why {stage.first}: {last_decision(stage)}"
+
+
+async def recorded(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:
+    met = await stage.until(lambda: _recorded(stage, args["kind"])[0], args["within"])
+    return met, _recorded(stage, args["kind"])[1]
+
+
+def _recorded(stage: Stage, kind: str) -> tuple[bool, str]:
+    """Every order of that kind that the exchange has taken against its intent; of what acts on orders, the other way.
+
+    An order that is attached to an entry has no id of ours: it is on record with the entry.
+    """
+    purpose = Purpose(kind)
+    taken = {event.order.order_id: event.order for event in stage.accepted()}
+    with stage.reading() as conn:
+        known = {} if conn is None else {one.client_id: one for one in intents.latest(conn, None, _MANY)}
+    if purpose in (Purpose.CANCEL, Purpose.AMEND):
+        acted = [one for one in known.values() if one.purpose is purpose and one.state is IntentState.CONFIRMED]
+        told = [f"{one.client_id}: {kind} of {one.cancels_order_id} ({one.reason})" for one in acted]
+        lost = [one.client_id for one in acted if one.cancels_order_id not in taken]
+    else:
+        ours = [one for one in taken.values() if (own := ClientId.parse(one.client_id)) and own.purpose is purpose]
+        told = [f"{one.client_id}: {one.side.value} {text(one.qty)} {one.symbol} is {one.order_id}" for one in ours]
+        lost = [str(one.client_id) for one in ours if not _same(one, known.get(str(one.client_id)))]
+    if lost:
+        return False, f"on record otherwise than the exchange has it: {', '.join(lost)}"
+    return bool(told), "; ".join(told[-3:]) or f"no {kind} is on record, of {len(known)} actions"
+
+
+def _same(order: OrderFact, intent: Intent | None) -> bool:
+    return intent is not None and (
+        (order.order_id, order.symbol, order.side, order.type, order.qty, order.price, order.trigger_price)
+        == (intent.order_id, intent.symbol, intent.side, intent.type, intent.qty or ZERO, intent.price,
+            intent.trigger_price)
+    )  # fmt: skip
+
+
+async def targets(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:
+    wanted = _TARGETS[args["resting"]]
+
+    def resting() -> dict[Purpose, str]:
+        found = {}
+        for order in stage.orders():
+            own = ClientId.parse(order.client_id)
+            if order.symbol == stage.first and order.take_profit and own is not None:
+                found[own.purpose] = f"{own.purpose.value} of {text(order.remaining_qty)} at {order.price}"
+        return found
+
+    met = await stage.until(lambda: resting().keys() == wanted, args["within"])
+    return met, f"resting in {stage.first}: {'; '.join(resting().values()) or 'no target'}"
 
 
 async def no_entry(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:
@@ -201,6 +278,7 @@ async def bot(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:
 
 LOOK: Mapping[str, Looking] = {
     "log": log, "no_log": no_log, "alert": alert, "state": state, "latch": latch, "no_latch": no_latch,
-    "refused": refused, "no_entry": no_entry, "entries": entries, "stops": stops, "position": position,
+    "refused": refused, "decision": decision, "recorded": recorded, "targets": targets, "no_entry": no_entry,
+    "entries": entries, "stops": stops, "position": position,
     "worth": worth, "orders": orders, "calls": calls, "answered": answered, "bot": bot,
 }  # fmt: skip

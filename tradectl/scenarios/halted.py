@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -56,7 +57,7 @@ def halted(book: Book, own: Config, peak: Decimal | None) -> Halted:
     try:
         world = _world(book, config, folder)
         ears = Ears(world.now_ms, None)
-        with state_folder(folder), listening(ears, "INFO"):
+        with state_folder(folder), listening(ears, logging.INFO):
             return virtual.run(_watch(world, ears, peak))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

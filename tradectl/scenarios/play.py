@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tradectl import logs
 from tradectl.config.schema import Config
+from tradectl.domain.tags import Tag
 from tradectl.errors import ConfigError, ExitCode, NotAvailable
 from tradectl.scenarios import expect, steps, virtual
 from tradectl.scenarios.effective import effective
@@ -83,7 +84,7 @@ def play(
         shutil.rmtree(folder, ignore_errors=True)
         return Played(story, Outcome.MEANINGLESS, why=f"{error.what}; {error.hint}", changed=chosen.changed)
     try:
-        with state_folder(folder), listening(stage.ears, chosen.config.log.level):
+        with state_folder(folder), listening(stage.ears, _level(story, chosen.config)):
             outcome, seen, why, lasted = virtual.run(_through(stage, on_step))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -111,7 +112,8 @@ async def _through(stage: Stage, on_step: OnStep | None) -> tuple[Outcome, list[
         lasted = (world.now_ms() - world.start_ms) // 1000
         market.cancel()
         await world.end()
-    faults = [*world.faults_of_ours, *stage.ears.faults]
+    survived = [fault for fault in stage.ears.faults if not any(text in fault for text in stage.provoked)]
+    faults = [*world.faults_of_ours, *survived]
     seen += [Seen("no error of our own", False, fault) for fault in faults]
     if any(not one.met for one in seen):
         return Outcome.FAILED, seen, why, lasted
@@ -141,13 +143,21 @@ def _say(on_step: OnStep | None, what: str) -> None:
         on_step(what)
 
 
+def _level(story: Story, config: Config) -> int:
+    """The configured one, or lower where a tag is looked for that it hides: what is hidden would always be absent."""
+    lines = [line for each in story.rounds for line in each.expect if line.word in ("log", "no_log")]
+    shown = [Tag(line.args["tag"]).level for line in lines]
+    configured: int = logging.getLevelName(config.log.level)
+    return min(configured, logging.INFO, *shown)
+
+
 @contextmanager
-def listening(ears: Ears, level: str) -> Iterator[None]:
-    """Every line of the configured level, and nothing of it on the operator's own console or log file."""
+def listening(ears: Ears, level: int) -> Iterator[None]:
+    """Every line of that level, and nothing of it on the operator's own console or log file."""
     root = logging.getLogger(logs.ROOT)
     handlers, before, propagate = root.handlers[:], root.level, root.propagate
     root.handlers, root.propagate = [ears], False
-    root.setLevel(min(logging.getLevelName(level), logging.INFO))
+    root.setLevel(level)
     try:
         yield
     finally:

@@ -29,7 +29,8 @@ from tradectl.scenarios.story import Story
 from tradectl.scenarios.wire import Fate
 from tradectl.scenarios.world import START_MS, World
 from tradectl.sim import views
-from tradectl.sim.faults import Call, LoseAnswer, Refuse
+from tradectl.sim.events import Accepted
+from tradectl.sim.faults import Answer, Call, Distort, LoseAnswer, Refuse
 from tradectl.sim.host import Applied
 from tradectl.sim.instruments import listed
 from tradectl.sim.ops import Op, PlaceOrder
@@ -42,6 +43,7 @@ from tradectl.strategy.select import make
 
 DAY_MINUTES = 24 * 60
 POLL_S = 1.0
+_EVENTS = 100_000
 _OTHERS = ("ETHUSDT", "BTCUSDT")
 
 
@@ -134,6 +136,7 @@ class Stage:
     first: str
     other: str
     entries: list[Entry] = field(default_factory=list)
+    provoked: set[str] = field(default_factory=set)  # what errors of our own that a step asked for have in their text
     mark_ms: int = 0
     mark_line: int = 0
     mark_asked: int = 0
@@ -164,6 +167,11 @@ class Stage:
 
     def orders(self) -> tuple[OrderFact, ...]:
         return views.open_orders(self.world.exchange.state)
+
+    def accepted(self) -> list[Accepted]:
+        """Every order that it has taken since the scenario began, children of entries among them."""
+        found = self.world.exchange.events_after(0, _EVENTS)
+        return [event for event in found if isinstance(event, Accepted)]
 
     def equity(self) -> Decimal:
         return views.snapshot(self.world.exchange.state).equity
@@ -218,10 +226,35 @@ def lost(call: Call) -> Fate | None:
     return Fate(fault=LoseAnswer()) if call.name == "place" else None
 
 
+def _places(call: Call, purpose: str) -> bool:
+    return call.name == "place" and call.subject.split(".")[2:3] == [purpose]
+
+
 def refused_stop(call: Call) -> Fate | None:
-    """The venue takes no stop, in whatever call it comes."""
-    wanted = call.name == "place" and call.subject.split(".")[2:3] == ["st"]
-    return Fate(fault=Refuse("engine_busy", "the matching engine is overloaded")) if wanted else None
+    """The venue takes no stop, in whatever call it comes; that passes by itself."""
+    busy = Refuse("engine_busy", "the matching engine is overloaded")
+    return Fate(fault=busy) if _places(call, "st") else None
+
+
+def forbidden_stop(call: Call) -> Fate | None:
+    """The venue takes no stop, for a reason that does not pass."""
+    never = Refuse("permission_denied", "conditional orders are not allowed in this market")
+    return Fate(fault=never) if _places(call, "st") else None
+
+
+def refused_target(call: Call) -> Fate | None:
+    """The first of several targets is not to the venue's liking; the second is."""
+    return Fate(fault=Refuse("price", "the price is out of its band")) if _places(call, "t1") else None
+
+
+def cancelled_unseen(call: Call) -> Fate | None:
+    """The cancel is carried out, and its answer says that there is no such order: a library has repeated it."""
+    return Fate(fault=Answer("order_not_found", "order does not exist")) if call.name == "cancel" else None
+
+
+def fills_missing(call: Call) -> Fate | None:
+    """The venue's list of fills lacks the newest: positions are there before what made them."""
+    return Fate(fault=Distort(tail=3)) if call.name == "account_events" else None
 
 
 def rate_limited(call: Call) -> Fate | None:

@@ -12,12 +12,24 @@ from tradectl.domain.money import percent, text
 from tradectl.domain.order import OrderSide, OrderType
 from tradectl.domain.position import Protection, coverage
 from tradectl.domain.system_state import SystemState, system_state
-from tradectl.scenarios.stage import Fault, Stage, lost, rate_limited, refused_stop
+from tradectl.scenarios import own_errors
+from tradectl.scenarios.stage import (
+    Fault,
+    Stage,
+    cancelled_unseen,
+    fills_missing,
+    forbidden_stop,
+    lost,
+    rate_limited,
+    refused_stop,
+    refused_target,
+)
 from tradectl.scenarios.story import Line
-from tradectl.scenarios.wire import TIMEOUT_MS
+from tradectl.scenarios.wire import TIMEOUT_MS, Fate
 from tradectl.scenarios.words import MAX_MS
+from tradectl.sim.faults import Call
 from tradectl.sim.ops import ApplyFunding, SetLeverage, SetSymbolStatus, Transfer
-from tradectl.store import decisions, latches
+from tradectl.store import decisions, edited, latches
 from tradectl.strategy.select import make
 
 SETTLES_MS = 5_000  # after a candle has closed, for what it leads to
@@ -31,6 +43,11 @@ COMMANDS: Mapping[str, str] = {
     "pause": "pause", "resume": "resume", "flatten": "flatten", "positions close": "close",
     "stops place-missing": "place_missing", "reconcile": "reconcile", "reconcile --adopt": "adopt",
     "second bot": "second_bot",
+}  # fmt: skip
+_FATES: Mapping[str, Callable[[Call], Fate | None]] = {
+    "refuse_stops": refused_stop, "forbid_stops": forbidden_stop, "refuse_first_target": refused_target,
+    "cancels_not_found": cancelled_unseen, "rate_limit": rate_limited, "lose_answers": lost,
+    "late_fills": fills_missing,
 }  # fmt: skip
 
 
@@ -52,6 +69,10 @@ async def signal(stage: Stage, args: Mapping[str, Any]) -> None:
     stage.feed.signal(stage.first, make(stage.config))
     await stage.until(lambda: not stage.feed.busy(stage.first), LONGEST_MS)
     closes_ms = stage.feed.closes_ms(stage.first)
+    if args["until"] == "sent":
+        if not await stage.until(lambda: len(stage.entries) > before, args["within"]):
+            raise Unreached(f"the exchange took no entry on the strategy's signal: {last_decision(stage)}")
+        return
     if not await stage.until(lambda: _decided(stage, closes_ms), args["within"]):
         raise Unreached(f"the bot decided nothing about {stage.first} within {args['within'] / 1000:g} s")
     said = last_decision(stage)
@@ -154,7 +175,7 @@ async def operator(stage: Stage, args: Mapping[str, Any]) -> None:
     kind = COMMANDS[args["do"]]
     before = len(stage.hands.claims)
     symbol = stage.first if stage.position(stage.first) else next((p.symbol for p in stage.positions()), stage.first)
-    await stage.happen(kind, "operator", symbol)
+    await stage.happen(kind, "operator", stage.market(args["market"]) if args["market"] is not None else symbol)
     if len(stage.hands.claims) == before:
         raise Unreached(f"{args['do']} came to no end")
 
@@ -164,6 +185,13 @@ async def while_entering(stage: Stage, args: Mapping[str, Any]) -> None:
     then = COMMANDS[args["do"]]
     await stage.happen(
         "ambush", "machine", stage.first, then=then, stall_ms=args["frozen"], abandon_ms=TIMEOUT_MS, entries_first=0
+    )
+
+
+async def dies_entering(stage: Stage, args: Mapping[str, Any]) -> None:
+    """Lies in wait for the next entry, which a later step brings about: its request outlives its sender."""
+    await stage.happen(
+        "ambush", "machine", stage.first, then="kill", out_ms=args["late"], abandon_ms=TIMEOUT_MS, entries_first=0
     )
 
 
@@ -205,13 +233,27 @@ async def fault(stage: Stage, args: Mapping[str, Any]) -> None:
         stage.hands.weather.outage = True
         stage.world.carry(_end_outage(stage, args["for"]))
         return
-    fate = {"refuse_stops": refused_stop, "rate_limit": rate_limited, "lose_answers": lost}[args["kind"]]
-    stage.hands.faults.append(Fault(until_ms, fate))
+    stage.hands.faults.append(Fault(until_ms, _FATES[args["kind"]]))
 
 
 async def _end_outage(stage: Stage, after_ms: int) -> None:
     await asyncio.sleep(after_ms / 1000)
     stage.hands.weather.outage = False
+
+
+async def edit_store(stage: Stage, args: Mapping[str, Any]) -> None:
+    """With a tool of their own, as operators have been told to: "edit the SQL by hand"."""
+    if not edited.delete(stage.world.store, args["delete"]):
+        raise Unreached("there was nothing in the store to delete")
+
+
+async def own_error(stage: Stage, args: Mapping[str, Any]) -> None:
+    """Goes on beside the next steps until its time is over."""
+    running = stage.hands.bot
+    if running is None or running.assembled is None or not running.running:
+        raise Unreached(f"no bot runs: {ending(stage)}")
+    mend = own_errors.begin(stage, running.assembled.bot, args["in"])
+    stage.world.carry(own_errors.mend_after(mend, args["for"]))
 
 
 async def disk(stage: Stage, args: Mapping[str, Any]) -> None:
@@ -242,6 +284,7 @@ async def funding(stage: Stage, args: Mapping[str, Any]) -> None:
 
 DO: Mapping[str, Doing] = {
     "signal": signal, "price": price, "price_past": price_past, "wait": wait, "wait_for": wait_for, "by_hand": by_hand,
-    "operator": operator, "while_entering": while_entering, "bot": bot, "fault": fault, "disk": disk, "clock": clock,
-    "transfer": transfer, "venue": venue, "funding": funding,
+    "operator": operator, "while_entering": while_entering, "dies_entering": dies_entering, "bot": bot, "fault": fault,
+    "disk": disk, "edit_store": edit_store, "own_error": own_error, "clock": clock, "transfer": transfer,
+    "venue": venue, "funding": funding,
 }  # fmt: skip

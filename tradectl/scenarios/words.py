@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from tradectl.domain.intent import Purpose
 from tradectl.domain.system_state import LatchName, SystemState
 from tradectl.domain.tags import Tag
 from tradectl.errors import ExitCode
+from tradectl.store import edited
 
 REQUIRED = object()
 MAX_MS = 6 * 3_600_000  # of one duration: a scenario is short
@@ -25,6 +27,11 @@ OPERATIONS = (
     "positions close", "stops place-missing", "reconcile", "reconcile --adopt", "second bot",
 )  # fmt: skip
 BY_HAND = ("buy", "sell", "close", "cancel_stop", "rest_buy")
+FAULTS = (
+    "outage", "refuse_stops", "forbid_stops", "refuse_first_target", "cancels_not_found", "rate_limit", "lose_answers",
+    "late_fills",
+)  # fmt: skip
+ACTIONS = tuple(purpose.value for purpose in Purpose)
 ENDINGS = {code.name.lower(): code for code in ExitCode}
 
 
@@ -113,7 +120,7 @@ STEPS: Mapping[str, Word] = {
         Word(
             "signal",
             "prices make the configured strategy give a signal in the first market",
-            (Arg("until", one_of("enters", "decided"), "enters"), Arg("within", duration, 180_000)),
+            (Arg("until", one_of("enters", "decided", "sent"), "enters"), Arg("within", duration, 180_000)),
         ),
         Word("price", "the price moves", (Arg("by", share), Arg("over", duration, 60_000), _MARKET)),
         Word(
@@ -132,19 +139,35 @@ STEPS: Mapping[str, Word] = {
             "somebody trades on the exchange's page; size: notional, of equity",
             (Arg("do", one_of(*BY_HAND)), Arg("size", share, Decimal("0.05")), Arg("leverage", count, None), _MARKET),
         ),
-        Word("operator", "an operator's command", (Arg("do", one_of(*OPERATIONS)),)),
+        Word(
+            "operator",
+            "an operator's command; market: where it has one, else that of the position",
+            (Arg("do", one_of(*OPERATIONS)), Arg("market", one_of("first", "other"), None)),
+        ),
         Word(
             "while_entering",
             "the bot freezes as it sends its next entry, and an operator's command is given meanwhile",
             (Arg("do", one_of("killswitch activate", "pause")), Arg("frozen", duration, 30_000)),
         ),
+        Word(
+            "dies_entering",
+            "the bot is killed once its next entry has left, which arrives so much later",
+            (Arg("late", duration, 2_000),),
+        ),
         Word("bot", "the bot's process", (Arg("do", one_of("start", "kill", "stop")),)),
         Word(
             "fault",
             "something goes wrong at the venue",
-            (Arg("kind", one_of("outage", "refuse_stops", "rate_limit", "lose_answers")), Arg("for", duration)),
+            (Arg("kind", one_of(*FAULTS)), Arg("for", duration)),
         ),
         Word("disk", "the disk goes wrong", (Arg("state", one_of("full", "locked", "readonly")), Arg("for", duration))),
+        Word("edit_store", "somebody deletes from the bot's store by hand", (
+            Arg("delete", one_of(*edited.TABLES)),)),
+        Word(
+            "own_error",
+            "the bot's own code fails there: what it reads from memory is incomplete",
+            (Arg("in", one_of("sizing", "summary")), Arg("for", duration)),
+        ),
         Word("clock", "this machine's clock is set", (Arg("by", duration),)),
         Word("transfer", "money comes (or, below 0, goes), of equity", (Arg("share", share),)),
         Word("venue", "what the venue allows in a market", (
@@ -163,6 +186,12 @@ EXPECTATIONS: Mapping[str, Word] = {
         Word("latch", "this latch stands", (Arg("name", _LATCH), Arg("says", words, ""), _WITHIN)),
         Word("no_latch", "this latch does not stand", (Arg("name", _LATCH), _WITHIN)),
         Word("refused", "a gate refuses the first market", (Arg("gate", words), Arg("says", words, ""), _WITHIN)),
+        Word("decision", "what `why` keeps of the first market's last decision", (
+            Arg("outcome", one_of("entered", "refused", "error")), Arg("says", words, ""), _WITHIN)),
+        Word("recorded", "the exchange's orders of this kind stand in the store as it took them, one at least", (
+            Arg("kind", one_of(*ACTIONS)), _WITHIN)),
+        Word("targets", "which targets rest at the exchange in the first market", (
+            Arg("resting", one_of("none", "tp1", "tp2", "both")), _WITHIN)),
         Word("no_entry", "no entry order reaches the exchange, from the round's start", (_FOR,)),
         Word("entries", "so many entries in all, and no more after a while", (Arg("count", count), _FOR)),
         Word("stops", "every position is covered, or the same stops still stand", (

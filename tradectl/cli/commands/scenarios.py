@@ -61,7 +61,9 @@ def run(
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML for a CI system.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Play one slowly, with its steps and its log.")] = False,
     pause: Annotated[int, typer.Option(metavar="MS", min=0, max=5000, help="Between two lines of --watch.")] = 40,
-    evidence: Annotated[bool, typer.Option("--evidence", help="The evidence of what passed as well.")] = False,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="The evidence of what passed as well, and whole.")
+    ] = False,
 ) -> ExitCode:
     inv = invocation(ctx, unnamed=True)
 
@@ -76,7 +78,8 @@ def run(
     stories = shelf.chosen(names or (), file or ())
     if watch and (len(stories) != 1 or inv.json):
         raise UsageError("--watch plays one scenario for eyes", hint="tradectl scenarios run daily-loss --watch")
-    progress = screens.Progress(inv, evidence=evidence or len(stories) == 1, pause_ms=pause if watch else None)
+    whole = evidence or len(stories) == 1
+    progress = screens.Progress(inv, evidence=whole, pause_ms=pause if watch else None)
     played = []
     for story in stories:
         progress.begin(story)
@@ -86,5 +89,6 @@ def run(
     if junit is not None:
         xml.write(junit, played)
     code = play.exit_code(played, chosen=bool(names or file))
-    render.answer(inv, "scenarios run", screens.body(played, code), lambda screen: screens.ending(screen, played))
+    body = screens.body(played, code)
+    render.answer(inv, "scenarios run", body, lambda screen: screens.ending(screen, played, whole=whole))
     return code

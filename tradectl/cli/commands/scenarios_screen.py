@@ -16,6 +16,8 @@ from tradectl.scenarios.story import Story
 Row = tuple[Story, Effective]
 _TONES = {Outcome.PASSED: "good", Outcome.FAILED: "bad", Outcome.UNPROVEN: "warn", Outcome.MEANINGLESS: "warn"}
 
+_TABLE = 200  # characters of evidence in a row
+
 
 def listing(screen: Screen, rows: Sequence[Row]) -> None:
     screen.table(
@@ -100,7 +102,8 @@ class Progress:
         self._inv.stdout.flush()
 
 
-def ending(screen: Screen, played: Sequence[Played]) -> None:
+def ending(screen: Screen, played: Sequence[Played], *, whole: bool) -> None:
+    """whole: evidence as it is, and not only as much of it as a table bears."""
     screen.blank()
     screen.table(
         ("scenario", "outcome", "seen", "evidence"),
@@ -109,7 +112,7 @@ def ending(screen: Screen, played: Sequence[Played]) -> None:
                 one.story.name,
                 Cell(one.outcome.value, _TONES[one.outcome]),
                 f"{sum(seen.met for seen in one.seen)}/{len(one.seen)}" if one.seen else "",
-                one.why or _speaking(one),
+                one.why or (_speaking(one) if whole else _short(_speaking(one))),
             )
             for one in played
         ],
@@ -137,7 +140,11 @@ def _speaking(one: Played) -> str:
     """The evidence that speaks: of what was not seen, or else the first line of the log."""
     missed = next((seen for seen in one.seen if not seen.met), None)
     shown = missed or next(iter(one.seen), None)
-    return shown.evidence[:200] if shown else ""
+    return shown.evidence if shown else ""
+
+
+def _short(evidence: str) -> str:
+    return evidence if len(evidence) <= _TABLE else f"{evidence[:_TABLE]} … (--evidence shows all of it)"
 
 
 def body(played: Sequence[Played], code: ExitCode) -> dict[str, object]:
