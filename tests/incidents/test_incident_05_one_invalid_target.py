@@ -5,21 +5,17 @@ Each target is looked at by itself: what cannot be placed is said and put back l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from bot_kit import SOL, UP, D, Row, lines, rig
 from incident_kit import attempt, held, must_be_seen, protections, sent
+from old_faults import a_plan_is_placed_whole_or_not_at_all
 
-from tradectl.domain.intent import ClientId, Purpose, cancel_draft, target_draft
-from tradectl.domain.order import Confirmed, OrderFact
+from tradectl.domain.intent import ClientId, Purpose
 from tradectl.domain.position import Protection
-from tradectl.execution import exits
 from tradectl.sim.faults import Fault, Refuse
 
 STILL: Row = ("100.5", "100.6", "100.4", "100.5")
@@ -87,33 +83,6 @@ def resting(desk: Any) -> dict[Purpose, Any]:
         if parsed is not None and order.take_profit:
             found[parsed.purpose] = found.get(parsed.purpose, D(0)) + order.remaining_qty
     return found
-
-
-@contextmanager
-def a_plan_is_placed_whole_or_not_at_all() -> Iterator[None]:
-    """The old fault: the targets of a position are one request, which its first invalid part rejects."""
-
-    async def put_back(
-        door: Any, position: Any, ours: Any, resting: Any, instrument: Any, doubtful: Any, done: Any
-    ) -> None:
-        plan = exits._missing(position, ours, resting)
-        if any(exits._not_now(position, target, qty, instrument, doubtful) for target, qty in plan):
-            return
-        placed: list[OrderFact] = []
-        for target, qty in plan:
-            if not qty:
-                continue
-            draft = target_draft(position.symbol, position.side, target.name, qty, target.price, "the whole plan")
-            sent = await door.submit(draft)
-            if not isinstance(sent.outcome, Confirmed):
-                for order in placed:
-                    await door.submit(cancel_draft(order.symbol, order.side, order.order_id, "the plan is rejected"))
-                return
-            placed.append(sent.outcome.order)
-        done.placed[position.symbol] = "the whole plan"
-
-    with patch.object(exits, "_put_back", put_back):
-        yield
 
 
 @pytest.mark.parametrize("name", CASES)

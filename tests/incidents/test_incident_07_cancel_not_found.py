@@ -8,8 +8,7 @@ passes by itself is waited for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -17,10 +16,11 @@ from unittest.mock import patch
 import pytest
 from bot_kit import SOL, UP, D, Rig, Row, refuse, rig
 from incident_kit import attempt, cancel_by_hand, held, must_be_seen, picture, protections, sent, strip
+from old_faults import cancel_and_place_share_one_block
 
-from tradectl.domain.intent import Purpose, cancel_draft
-from tradectl.domain.order import Confirmed, OrderFact, Rejected, Unknown
-from tradectl.domain.position import Protection, protective_stops
+from tradectl.domain.intent import Purpose
+from tradectl.domain.order import OrderFact, Rejected, Unknown
+from tradectl.domain.position import Protection
 from tradectl.execution import protect, submit, unprotectable
 from tradectl.sim.faults import Answer, Call, DropRequest, Fault, LoseAnswer, Refuse
 from tradectl.store import latches, outbox
@@ -108,25 +108,6 @@ def no_emergency(desk: Rig, qty: Any) -> None:
     assert not sent(desk, Purpose.EXIT, Purpose.CLOSE)
     assert desk.read(latches.active) == ()
     assert "safety_naked_position" not in desk.read(outbox.count_by_type)
-
-
-@contextmanager
-def cancel_and_place_share_one_block() -> Iterator[None]:
-    """The old fault: cancel what is to be replaced, then place; an error of the first ends both."""
-    real = protect._Pass._put_in_order
-
-    async def in_one_block(self: Any, look: Any, snapshot: Any, whose: Any) -> None:
-        position = look.position
-        for order in protective_stops(position, snapshot.orders_of(position.symbol))[0]:
-            too_loose = (order.trigger_price - self._wanted(position, look.cover)) * position.side.sign < 0
-            if too_loose or order.qty > abs(position.qty):
-                sent = await self._door.submit(cancel_draft(order.symbol, order.side, order.order_id, "replaced"))
-                if not isinstance(sent.outcome, Confirmed):
-                    return
-        await real(self, look, snapshot, whose)
-
-    with patch.object(protect._Pass, "_put_in_order", in_one_block):
-        yield
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda one: one.__name__)

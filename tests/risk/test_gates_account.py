@@ -169,3 +169,13 @@ def test_every_passing_verdict_of_a_limit_carries_value_limit_and_headroom(world
         assert verdict.passed and verdict.unit and verdict.sentence
         assert verdict.limit is not None and verdict.value is not None
         assert verdict.headroom == verdict.limit - verdict.value
+
+
+def test_what_cannot_be_told_refuses(world):
+    """An account that began with nothing and owes something has no share of anything."""
+    broke = world.account(
+        snapshot=world.snapshot(D(-5)), risk=world.risk(peak_equity=D(0), day_start_equity=D(0), realised_today=D(-5))
+    )
+    for gate, tag in ((drawdown, Tag.SAFETY_DRAWDOWN), (daily_loss, Tag.SAFETY_DAILY_LOSS)):
+        verdict = gate.check(broke, world.symbol)
+        assert not verdict.passed and verdict.tag is tag and "cannot be told" in verdict.sentence

@@ -8,19 +8,18 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import old_faults
 from broken import BROKEN as BROKEN
 from broken import Break as Break
 from broken import breaks
 
 from tradectl.domain import lifecycle
-from tradectl.domain.intent import Purpose, cancel_draft, target_draft
+from tradectl.domain.intent import Purpose
 from tradectl.domain.lifecycle import PositionEvent
-from tradectl.domain.order import Confirmed
-from tradectl.domain.position import protective_stops
 from tradectl.domain.signal import Decision, Verdict
 from tradectl.domain.tags import Tag
 from tradectl.engine import reconciling, recover, state, telling
-from tradectl.execution import exits, protect, unprotectable
+from tradectl.execution import protect, unprotectable
 from tradectl.execution.booking import Booking
 from tradectl.execution.reconcile import Plan
 from tradectl.execution.reconcile_sides import Local
@@ -43,27 +42,8 @@ def a_cancel_has_no_side() -> Iterator[None]:
         yield
 
 
-@breaks("incident-05")
-def a_plan_is_placed_whole_or_not_at_all() -> Iterator[None]:
-    """The targets of a position are one request, which its first invalid part rejects."""
-
-    async def put_back(
-        door: Any, position: Any, ours: Any, resting: Any, instrument: Any, doubtful: Any, done: Any
-    ) -> None:
-        placed: list[Any] = []
-        for target, qty in exits._missing(position, ours, resting):
-            if not qty or exits._not_now(position, target, qty, instrument, doubtful):
-                return
-            draft = target_draft(position.symbol, position.side, target.name, qty, target.price, "the whole plan")
-            sent = await door.submit(draft)
-            if not isinstance(sent.outcome, Confirmed):
-                for order in placed:
-                    await door.submit(cancel_draft(order.symbol, order.side, order.order_id, "the plan is rejected"))
-                return
-            placed.append(sent.outcome.order)
-
-    with patch.object(exits, "_put_back", put_back):
-        yield
+BROKEN.setdefault("incident-05", []).append(old_faults.a_plan_is_placed_whole_or_not_at_all)
+BROKEN.setdefault("incident-07", []).append(old_faults.cancel_and_place_share_one_block)
 
 
 @breaks("incident-06")
@@ -87,25 +67,6 @@ def the_registry_alone_says_what_is_held() -> Iterator[None]:
         patch.object(state, "compare_books", lambda snapshot, trades: {}),
         patch.object(pipeline, "ON_SIGNAL", (*gates, registered)),
     ):
-        yield
-
-
-@breaks("incident-07")
-def cancel_and_place_share_one_block() -> Iterator[None]:
-    """Cancel what is to be replaced, then place; an error of the first ends both."""
-    real = protect._Pass._put_in_order
-
-    async def in_one_block(self: Any, look: Any, snapshot: Any, whose: Any) -> None:
-        position = look.position
-        for order in protective_stops(position, snapshot.orders_of(position.symbol))[0]:
-            too_loose = (order.trigger_price - self._wanted(position, look.cover)) * position.side.sign < 0
-            if too_loose or order.qty > abs(position.qty):
-                sent = await self._door.submit(cancel_draft(order.symbol, order.side, order.order_id, "replaced"))
-                if not isinstance(sent.outcome, Confirmed):
-                    return
-        await real(self, look, snapshot, whose)
-
-    with patch.object(protect._Pass, "_put_in_order", in_one_block):
         yield
 
 

@@ -14,12 +14,15 @@ from typing import Any
 import pytest
 from proof_kit import Tally, facts_for, try_one
 
+from tradectl.config.load import check
 from tradectl.config.schema import Config
 from tradectl.domain.inequality import Inequality, Operator
+from tradectl.engine import guarding
+from tradectl.execution import sweep
 from tradectl.risk import caps
 from tradectl.risk.gates import position_count
-from tradectl.scenarios.proof import question, replayed
-from tradectl.validation.proof import wide
+from tradectl.scenarios.proof import of, question, replayed
+from tradectl.validation.proof import exact, wide
 from tradectl.validation.proof.portfolio import Proved
 
 D = Decimal
@@ -217,6 +220,35 @@ def test_an_answer_that_does_not_come_is_no_proof(monkeypatch: pytest.MonkeyPatc
     assert facts.market.equity is not None
     answer = question(facts, facts.market.equity, D("0.01"))
     assert answer.proved is Proved.OPEN and answer.safest is None and "no answer within" in answer.why
+
+
+def test_a_search_that_finds_no_end_is_given_up_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(self: exact.Exact, *args: object, **named: object) -> None:
+        self.unanswered += 1
+
+    monkeypatch.setattr(exact.Exact, "portfolio", endless)
+    facts = facts_for(config(auction_max_margin_util="0.9"), "paper")
+    assert facts.market.equity is not None
+    answer = question(facts, facts.market.equity, D("0.01"))
+    assert answer.proved is Proved.OPEN and "none was found in the time there is" in answer.why
+
+
+def test_a_market_of_which_nothing_is_known_is_not_proved(tmp_path: Path) -> None:
+    code, proof = proved(tmp_path, "perps: {symbol: FOOUSDT}\nvenue: {name: bybit}\n")
+    assert (code, proof["proved"]) == (1, "open")
+    assert "FOOUSDT" in proof["why"]
+
+
+def test_a_sweep_that_takes_the_stops_would_show(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What incident 01 was: the halt itself left the positions naked."""
+    (tmp_path / "bot.yaml").write_text(THEN)
+    resolved = check([str(tmp_path / "bot.yaml")]).resolved
+    assert resolved is not None
+    for module in (sweep, guarding):
+        monkeypatch.setattr(module, "must_go", lambda order: "everything goes")
+    found = of(resolved, "paper", "0")
+    assert found is not None and found.replay is not None and found.replay.bot is not None
+    assert found.replay.bot.positions == 5 and not found.replay.bot.kept
 
 
 def test_entries_that_are_switched_off_halt_nothing() -> None:

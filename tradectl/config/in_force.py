@@ -14,6 +14,12 @@ POSITIONS = "positions"
 MODE = f"mode {LIVE_LIMITED}"
 
 
+def limited_of(config: Config) -> Limited:
+    """What mode live_limited demands, as the configuration has it."""
+    own = config.live_limited
+    return Limited(own.max_position_pct, own.max_daily_loss_pct, own.max_positions)
+
+
 def in_force(config: Config, policy: Policy, limited: Limited | None = None) -> tuple[Config, Mapping[str, str]]:
     """(the configuration as every gate is to read it, {limit: whose it is}). A limit of the configuration's own is
     not named; of equals, the configuration's holds. limited: what the mode demands."""

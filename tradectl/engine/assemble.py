@@ -14,9 +14,10 @@ from pathlib import Path
 from tradectl import logs
 from tradectl.alerts.log_sink import LogSink
 from tradectl.config.available import BUILT_MODES
+from tradectl.config.in_force import limited_of
 from tradectl.config.in_guard import unexplained
 from tradectl.config.schema import Config
-from tradectl.domain.limited import LIVE_LIMITED, Limited
+from tradectl.domain.limited import LIVE_LIMITED
 from tradectl.domain.money import text
 from tradectl.domain.order import TriggerBy
 from tradectl.domain.tags import Tag
@@ -292,7 +293,7 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int, options: RunO
         recv_window_ms=config.venue.recv_window_ms,
         spacing_ms=config.execution.symbol_spacing_ms,
         turn=pace.turn,
-        limited=LimitedDoor(_limits(config), venue.attaches_brackets) if options.mode == LIVE_LIMITED else None,
+        limited=LimitedDoor(limited_of(config), venue.attaches_brackets) if options.mode == LIVE_LIMITED else None,
     )
     trigger_by = TriggerBy(config.perps.trigger_by)
     return Bot(
@@ -335,11 +336,6 @@ def _bot(config: Config, db: Database, ground: Ground, epoch: int, options: RunO
             taker_fee=config.sim.taker_fee,
         ),
     )
-
-
-def _limits(config: Config) -> Limited:
-    limited = config.live_limited
-    return Limited(limited.max_position_pct, limited.max_daily_loss_pct, limited.max_positions)
 
 
 def _settings(bot: Bot) -> dict[str, str]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from tradectl.config import secrets
 from tradectl.config.load import Resolved, check
 from tradectl.config.place import Fault, Place
 from tradectl.config.schema import Config
+from tradectl.domain.candle import MINUTE_MS
+from tradectl.domain.instrument import Instrument
 from tradectl.errors import ConfigError, ExitCode
 from tradectl.validation.facts import LIVE_MODES, Market, evident_mode
 from tradectl.validation.judge import Verdict, judge
@@ -82,7 +85,6 @@ def market_of(config: Config, environ: Mapping[str, str], mode: str) -> Market:
         return Market(channels=channels)
     from tradectl.risk.context import Costs
     from tradectl.sim.instruments import listed
-    from tradectl.sim.prices import path_model
 
     sim, costs = config.sim, Costs.simulated(config)
     known = listed(sim.instruments)
@@ -90,8 +92,7 @@ def market_of(config: Config, environ: Mapping[str, str], mode: str) -> Market:
     prices = {}
     if sim.source == "generated":
         for symbol, one in traded.items():
-            declared = sim.instruments[symbol].start_price if symbol in sim.instruments else None
-            prices[symbol] = path_model(sim.seed, one, 60_000, declared).start
+            prices[symbol] = first_price(config, one)
     return Market(
         taker_fee=costs.taker_fee,
         slippage=costs.slippage,
@@ -101,6 +102,14 @@ def market_of(config: Config, environ: Mapping[str, str], mode: str) -> Market:
         prices=prices,
         channels=channels,
     )
+
+
+def first_price(config: Config, instrument: Instrument) -> Decimal:
+    """Where the simulated exchange begins with it."""
+    from tradectl.sim.prices import path_model
+
+    declared = config.sim.instruments.get(instrument.symbol)
+    return path_model(config.sim.seed, instrument, MINUTE_MS, declared.start_price if declared else None).start
 
 
 def channels_of(config: Config, environ: Mapping[str, str]) -> tuple[str, ...]:

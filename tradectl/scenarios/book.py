@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from tradectl.config.in_force import limited_of
 from tradectl.config.schema import Config
 from tradectl.domain.candle import INTERVALS_MS, MINUTE_MS, Candle, day_of
 from tradectl.domain.instrument import Instrument
@@ -176,12 +177,10 @@ def open_book(facts: Facts, equity: Decimal, peak: Decimal | None = None) -> Boo
         for symbol, price in sorted(prices.items())
     )
     state, _, _ = apply(state, AdvanceBars(bars))
-    wanted = config.live_limited
-    limited = Limited(wanted.max_position_pct, wanted.max_daily_loss_pct, wanted.max_positions)
     return Book(
         config=config,
         costs=Costs(facts.market.taker_fee or ZERO, facts.market.slippage or ZERO),
-        limited=limited if facts.mode == LIVE_LIMITED else None,
+        limited=limited_of(config) if facts.mode == LIVE_LIMITED else None,
         risk=RiskState(
             day_of(state.server_ms), equity, False, ZERO, max(peak or equity, equity), equity, state.server_ms
         ),

@@ -19,6 +19,7 @@ from tradectl.risk.pipeline import candles_needed
 from tradectl.scenarios import virtual
 from tradectl.scenarios.book import Book
 from tradectl.scenarios.chaos.fates import RandomFates, Weather
+from tradectl.scenarios.effective import SLOWEST_CYCLE_S
 from tradectl.scenarios.play import listening
 from tradectl.scenarios.scratch import scratch_folder, state_folder
 from tradectl.scenarios.scripted import ScriptedFeed
@@ -29,7 +30,6 @@ from tradectl.store import cycles, latches, risk
 from tradectl.store.database import Database
 from tradectl.strategy.select import make
 
-SLOWEST_CYCLE_S = Decimal(15)
 HALTS_WITHIN_S = 120
 SWEPT_WITHIN_S = 60
 

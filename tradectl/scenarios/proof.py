@@ -8,22 +8,20 @@ from decimal import Decimal
 
 from tradectl.config.load import Resolved
 from tradectl.config.schema import Config
-from tradectl.domain.instrument import Instrument
 from tradectl.domain.money import ONE, dec
 from tradectl.domain.position import Side
 from tradectl.domain.signal import SymbolRefusal
 from tradectl.errors import ExitCode, NotAvailable, UsageError
-from tradectl.operations.validate_config import market_of
+from tradectl.operations.validate_config import first_price, market_of
+from tradectl.risk.context import Costs
 from tradectl.safety.breach import Level
 from tradectl.scenarios.book import Book, Wanted, open_book
 from tradectl.scenarios.halted import Halted, halted
 from tradectl.sim.instruments import listed
-from tradectl.sim.prices import path_model
 from tradectl.validation.facts import Facts, Market, evident_mode, facts_of
 from tradectl.validation.proof import MOVE
 from tradectl.validation.proof.portfolio import Answer, Portfolio, Proved
 
-MINUTE_MS = 60_000
 SEVERITY = (ExitCode.OK, ExitCode.DRIFT, ExitCode.REFUSED)
 
 
@@ -142,10 +140,10 @@ def question(facts: Facts, equity: Decimal, move: Decimal) -> Answer:
 
 def stand_ins(config: Config, market: Market) -> tuple[Market, str]:
     """The market with what is not known of it taken from the simulated exchange, and a sentence about that."""
-    sim, table = config.sim, listed(config.sim.instruments)
+    sim, table, costs = config.sim, listed(config.sim.instruments), Costs.simulated(config)
     instruments = {one: table[one] for one in config.symbols() if one in table} | dict(market.instruments)
     prices = {
-        symbol: market.prices.get(symbol) or _first_price(config, instrument)
+        symbol: market.prices.get(symbol) or first_price(config, instrument)
         for symbol, instrument in instruments.items()
     }
     missing = [one for one in config.symbols() if one not in instruments]
@@ -153,23 +151,17 @@ def stand_ins(config: Config, market: Market) -> tuple[Market, str]:
     if market.equity is None:
         said.append("equity, fees, funding, tiers and steps of the venue are not known here: the simulated exchange's")
     if missing:
-        said.append(f"{', '.join(missing)}: no instrument is known, and the answer is without")
-    slippage = market.slippage if market.slippage is not None else sim.slippage_bps * Decimal("0.0001")
+        said.append(f"without {', '.join(missing)}: no instrument is known, so nothing is proved of it")
     known = replace(
         market,
-        taker_fee=market.taker_fee if market.taker_fee is not None else sim.taker_fee,
-        slippage=slippage,
+        taker_fee=market.taker_fee if market.taker_fee is not None else costs.taker_fee,
+        slippage=market.slippage if market.slippage is not None else costs.slippage,
         funding=market.funding if market.funding is not None else sim.funding_rate,
         equity=market.equity if market.equity is not None else sim.start_balance,
         instruments=instruments,
         prices=prices,
     )
     return known, "; ".join(said)
-
-
-def _first_price(config: Config, instrument: Instrument) -> Decimal:
-    declared = config.sim.instruments.get(instrument.symbol)
-    return path_model(config.sim.seed, instrument, MINUTE_MS, declared.start_price if declared else None).start
 
 
 def replayed(facts: Facts, portfolio: Portfolio, move: Decimal, own: Config | None) -> Replayed:

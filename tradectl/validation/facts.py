@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from tradectl.config.in_force import in_force
+from tradectl.config.in_force import in_force, limited_of
 from tradectl.config.schema import Config
 from tradectl.domain.instrument import Instrument
-from tradectl.domain.limited import LIVE_LIMITED, Limited
+from tradectl.domain.limited import LIVE_LIMITED
 from tradectl.domain.policy import PROFILES, Policy, Profile
 from tradectl.validation.venue_facts import VENUES, VenueFacts
 
@@ -69,10 +69,8 @@ class Facts:
 
 def facts_of(config: Config, mode: str | None, market: Market, written: frozenset[str] = frozenset()) -> Facts:
     meant = mode or evident_mode(config)
-    wanted = config.live_limited
-    limited = Limited(wanted.max_position_pct, wanted.max_daily_loss_pct, wanted.max_positions)
     profile = Policy(0, PROFILES[config.policy.profile])
-    limits, _ = in_force(config, profile, limited if meant == LIVE_LIMITED else None)
+    limits, _ = in_force(config, profile, limited_of(config) if meant == LIVE_LIMITED else None)
     return Facts(config, limits, meant, market, VENUES[config.venue.name], written)
 
 

@@ -18,9 +18,11 @@ from tradectl.validation.proof.wide import Wide
 
 TIMEOUT_MS = 20_000  # of one question to the solver
 SEARCH_MS = 1_500  # of one search for a book: what is not found is not shown, and safety is not claimed either
+PATIENCE = 2  # searches without an answer, after which no more are begun
 STEP = Decimal("0.0001")  # how finely the largest safe move is told
-# How far beyond its limit a counterexample is looked for first: more than steps of quantity and price take off.
-ROOMS = (Decimal("0.01"), Decimal("0.002"), ZERO)
+# How far beyond its limit a book is rather wanted, and whether of an account that has lost nothing: more than steps of
+# quantity and price take off.
+SURER = tuple((room, at_peak) for room in (Decimal("0.01"), Decimal("0.002")) for at_peak in (True, False))
 ASKED = tuple(bound for bound in BOUNDS if bound.level is Level.HALT)
 
 
@@ -35,8 +37,11 @@ def ask(facts: Facts, equity: Decimal, wanted: Decimal = MOVE) -> Answer:
     def answer(proved: Proved, **more: object) -> Answer:
         return Answer(proved, move, wanted, reach, funding, equity, symbols, count, **more)  # type: ignore[arg-type]
 
-    if not found:
+    unknown = [one for one in facts.symbols if one not in facts.market.instruments or one not in facts.market.prices]
+    if not found and not unknown:
         return answer(Proved.SAFE, safest=reach, why="no market can be entered at all: every entry is refused")
+    if not found:
+        return answer(Proved.OPEN, why=_of_unknown(unknown))
     world = World(account_of(facts, equity), equity, found, funding, at_mark=facts.venue.name != "sim")
     wide = Wide(world, TIMEOUT_MS)
     degraded = tuple(_reachable(facts, wide, move))
@@ -44,15 +49,23 @@ def ask(facts: Facts, equity: Decimal, wanted: Decimal = MOVE) -> Answer:
     if any(one is None for _, one in halting):
         return answer(Proved.OPEN, degraded=degraded, why=f"the solver gave no answer within {TIMEOUT_MS // 1000} s")
     within = [bound for bound, one in halting if one]
+    if not within and unknown:
+        return answer(Proved.OPEN, degraded=degraded, why=_of_unknown(unknown))
     if not within:
         return answer(Proved.SAFE, safest=_safest(facts, wide, move, reach), degraded=degraded)
     safest = _safest(facts, wide, ZERO, move)
-    portfolio = _smallest(facts, wide, Exact(world, SEARCH_MS), within, move, symbols)
+    exact = Exact(world, SEARCH_MS)
+    portfolio = _smallest(facts, wide, exact, within, move, symbols)
     if portfolio is not None:
         return answer(Proved.HALTS, safest=safest, portfolio=portfolio, degraded=degraded)
     names = ", ".join(bound.invariant for bound in within)
-    why = f"the gates alone do not keep {names} within its limit, but no book of sizes as sizing makes them breaks it"
+    searched = "none was found in the time there is" if exact.unanswered else "no book that sizing makes does"
+    why = f"taken by themselves the gates let in what breaks the limit of {names}; {searched}"
     return answer(Proved.OPEN, safest=safest, degraded=degraded, why=why)
+
+
+def _of_unknown(symbols: list[str]) -> str:
+    return f"of {', '.join(symbols)} neither steps nor tiers are known here: nothing is proved of a book with it"
 
 
 def _reachable(facts: Facts, wide: Wide, move: Decimal) -> Iterator[Bound]:
@@ -64,20 +77,25 @@ def _reachable(facts: Facts, wide: Wide, move: Decimal) -> Iterator[Bound]:
 def _smallest(
     facts: Facts, wide: Wide, exact: Exact, within: list[Bound], move: Decimal, count: int
 ) -> Portfolio | None:
-    """Of the fewest positions; well beyond the limit rather than just, and from an account without losses if it can."""
-    for room in ROOMS:
-        for positions in range(1, count + 1):
-            asked = [
-                (bound, limit)
-                for bound in within
-                if wide.reaches(bound, limit := bound.limit(facts.limits), move, positions, room)
-            ]
-            for at_peak in (True, False):
-                for bound, limit in asked:
-                    found = exact.portfolio(bound, limit, move, positions, room, at_peak)
-                    if found is not None:
-                        return found
-    return None
+    """Of the fewest positions; one that just breaks its limit only where none is well beyond it, for steps of quantity
+    and price may save the account from that."""
+    marginal: Portfolio | None = None
+    for positions in range(1, count + 1):
+        for bound in within:
+            limit = bound.limit(facts.limits)
+            if not wide.reaches(bound, limit, move, positions, ZERO):
+                continue
+            found = exact.portfolio(bound, limit, move, positions, ZERO, at_peak=False)
+            if exact.unanswered >= PATIENCE:
+                return found or marginal
+            if found is None:
+                continue
+            for room, at_peak in SURER:
+                surer = exact.portfolio(bound, limit, move, positions, room, at_peak)
+                if surer is not None:
+                    return surer
+            marginal = marginal or found
+    return marginal
 
 
 def _safest(facts: Facts, wide: Wide, low: Decimal, high: Decimal) -> Decimal | None:

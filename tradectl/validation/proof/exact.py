@@ -24,8 +24,8 @@ class Exact:
 
     def __init__(self, world: World, timeout_ms: int) -> None:
         self.world = world
-        self.solver = z3.SolverFor("QF_LRA")
-        self.solver.set("timeout", timeout_ms)
+        self.unanswered = 0
+        self.solver = model.patient(z3.SolverFor("QF_LRA"), timeout_ms)
         ways = sorted(world.ways, key=lambda way: way.leverage)
         self.entries = model.entries(world, "exact", _few(ways, world), whole=True)
         self.peak = z3.Real("peak of the account")
@@ -113,8 +113,8 @@ class Exact:
     def portfolio(
         self, bound: Bound, limit: Decimal, move: Decimal, count: int, slack: Decimal, at_peak: bool
     ) -> Portfolio | None:
-        """One of so many positions that breaks the invariant by this share of its limit. None: there is none, or it
-        was not found in time. at_peak: from an account that has lost nothing."""
+        """One of so many positions that breaks the invariant by this share of its limit. None: there is none; or it
+        was not found in time, which `unanswered` counts. at_peak: from an account that has lost nothing."""
         self.solver.push()
         try:
             positions = _counted(self.entries)
@@ -122,7 +122,9 @@ class Exact:
             self.solver.add(positions == count, after.breaks(bound, limit, slack))
             if at_peak:
                 self.solver.add(self.peak == number(self.world.equity))
-            return self._read(bound, self.solver.model()) if self.solver.check() == z3.sat else None
+            found = self.solver.check()
+            self.unanswered += found == z3.unknown
+            return self._read(bound, self.solver.model()) if found == z3.sat else None
         finally:
             self.solver.pop()
 

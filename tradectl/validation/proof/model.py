@@ -75,6 +75,13 @@ class After:
         return z3.Or(term(share_of, self.values) <= 0, beyond) if share_of is not None else beyond
 
 
+def patient(solver: z3.Solver, timeout_ms: int) -> z3.Solver:
+    """With an end to each question. Ctrl-C is Python's and the operator's: the solver would take it for "unknown"."""
+    solver.set("timeout", timeout_ms)
+    solver.set("ctrl_c", False)
+    return solver
+
+
 def number(value: Decimal | int) -> Expr:
     return z3.RealVal(str(_SHORT.plus(Decimal(value))))
 

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from tradectl.config.in_force import limited_of
 from tradectl.config.schema import Config
 from tradectl.domain.candle import INTERVALS_MS
 from tradectl.domain.inequality import Line
 from tradectl.domain.instrument import Instrument
-from tradectl.domain.limited import LIVE_LIMITED, Limited
+from tradectl.domain.limited import LIVE_LIMITED
 from tradectl.domain.liquidity import LiquidityTier
 from tradectl.domain.money import ONE, ZERO
 from tradectl.domain.position import Side
@@ -31,6 +32,7 @@ from tradectl.risk.terms import terms_of
 from tradectl.validation.facts import Facts
 
 ENDLESS = Decimal("1E+15")  # of turnover: more than any cap asks for
+_BELOW = Decimal("1E-9")  # a tier ends just below the floor of the next one
 MOST_CONFIDENT = ONE
 
 
@@ -63,8 +65,6 @@ def account_of(facts: Facts, equity: Decimal) -> AccountContext:
     """A flat account in which nothing has happened, with the limits in force."""
     market, config = facts.market, facts.limits
     flat = Account("", equity, ZERO, ZERO, ZERO, equity)
-    wanted = config.live_limited
-    limited = Limited(wanted.max_position_pct, wanted.max_daily_loss_pct, wanted.max_positions)
     return AccountContext(
         config=config,
         now_ms=0,
@@ -74,7 +74,7 @@ def account_of(facts: Facts, equity: Decimal) -> AccountContext:
         session_started_ms=0,
         session_entries=0,
         recovered=True,
-        limited=limited if facts.mode == LIVE_LIMITED else None,
+        limited=limited_of(config) if facts.mode == LIVE_LIMITED else None,
     )
 
 
@@ -122,7 +122,7 @@ def volumes(config: Config, instrument: Instrument, symbol: str) -> Iterator[tup
         (LiquidityTier.C, tiers.c_min_volume_usd, tiers.b_min_volume_usd),
     ):
         if floor < above:
-            yield tier, max(above - 1, floor)
+            yield tier, max(above - _BELOW, floor)
 
 
 def _way(

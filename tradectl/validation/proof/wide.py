@@ -24,8 +24,7 @@ class Wide:
 
     def __init__(self, world: World, timeout_ms: int) -> None:
         self.world = world
-        self.solver = z3.SimpleSolver()
-        self.solver.set("timeout", timeout_ms)
+        self.solver = model.patient(z3.SimpleSolver(), timeout_ms)
         self.entries = model.entries(world, "wide", world.ways, whole=False)
         self.peak = z3.Real("peak")
         self.equity = number(world.equity) - total([each.cost for each in self.entries])
