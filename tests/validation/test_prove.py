@@ -22,7 +22,7 @@ from tradectl.execution import sweep
 from tradectl.risk import caps
 from tradectl.risk.gates import position_count
 from tradectl.scenarios.proof import of, question, replayed
-from tradectl.validation.proof import exact, wide
+from tradectl.validation.proof import ask, built, exact, wide
 from tradectl.validation.proof.portfolio import Proved
 
 D = Decimal
@@ -227,10 +227,43 @@ def test_a_search_that_finds_no_end_is_given_up_and_said(monkeypatch: pytest.Mon
         self.unanswered += 1
 
     monkeypatch.setattr(exact.Exact, "portfolio", endless)
+    monkeypatch.setattr(built.Built, "smallest", lambda *args: None)
     facts = facts_for(config(auction_max_margin_util="0.9"), "paper")
     assert facts.market.equity is not None
     answer = question(facts, facts.market.equity, D("0.01"))
     assert answer.proved is Proved.OPEN and "none was found in the time there is" in answer.why
+
+
+def test_the_searches_of_one_proof_share_one_effort(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator does not wait for a book that is hard to find; safety is not claimed either."""
+    facts = facts_for(config(auction_max_margin_util="0.9"), "paper")
+    assert facts.market.equity is not None
+    monkeypatch.setattr(built.Built, "smallest", lambda *args: None)
+    assert question(facts, facts.market.equity, D("0.01")).proved is Proved.HALTS, "the search finds it by itself"
+    monkeypatch.setattr(ask, "EFFORT", 1000)
+    answer = question(facts, facts.market.equity, D("0.01"))
+    assert answer.proved is Proved.OPEN and "none was found in the time there is" in answer.why
+
+
+def test_a_book_of_unsure_signals_is_found_where_sure_ones_leave_no_room_for_it() -> None:
+    """Two entries of sure signals use up the margin, at a quarter of equity each; of unsure ones there is a third."""
+    found, halting = halts(
+        Config.model_validate(
+            {
+                "perps": {"leverage": 2, "risk_pct": "0.01", "stop_loss_pct": "0.02", "cash_deploy_cap": "1"},
+                "market": {"candidate_symbols": MARKETS},
+                "risk": {"auction_max_margin_util": "0.5", "max_concurrent_positions": 7, "min_notional_viable": 500},
+                "safety": {"max_concurrent_positions": 2},
+            }
+        )
+    )
+    assert (found, halting) == (Proved.HALTS, "position_count")
+
+
+def test_an_account_too_small_for_any_order_halts_nothing() -> None:
+    tiny = {"sim": {"start_balance": "100"}, "risk": {"min_notional_viable": 1000}}
+    loose = {"safety": {"max_equity_drawdown_pct": "0.05", "degraded_equity_drawdown_pct": "0.05"}}
+    assert halts(Config.model_validate({**tiny, **loose})) == (Proved.SAFE, "")
 
 
 def test_a_market_of_which_nothing_is_known_is_not_proved(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from tradectl.config.load import Resolved
 from tradectl.config.schema import Config
-from tradectl.domain.money import ONE, dec
+from tradectl.domain.money import dec
 from tradectl.domain.position import Side
 from tradectl.domain.signal import SymbolRefusal
 from tradectl.errors import ExitCode, NotAvailable, UsageError
@@ -169,7 +169,7 @@ def replayed(facts: Facts, portfolio: Portfolio, move: Decimal, own: Config | No
     book = open_book(facts, portfolio.equity, portfolio.peak)
     refused = ""
     for held in portfolio.positions:
-        decided = book.enter(Wanted(held.way.symbol, Side.LONG, ONE, held.way.volume))
+        decided = book.enter(Wanted(held.way.symbol, Side.LONG, held.confidence, held.way.volume))
         if isinstance(decided, SymbolRefusal):
             refused = f"{decided.symbol}: {decided.verdicts[-1].sentence}"
             break

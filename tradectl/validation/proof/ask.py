@@ -10,6 +10,7 @@ from tradectl.safety.breach import Bound, Level
 from tradectl.safety.check import BOUNDS
 from tradectl.validation.facts import Facts
 from tradectl.validation.proof import MOVE
+from tradectl.validation.proof.built import Built
 from tradectl.validation.proof.exact import Exact
 from tradectl.validation.proof.model import World
 from tradectl.validation.proof.portfolio import Answer, Portfolio, Proved
@@ -17,12 +18,15 @@ from tradectl.validation.proof.ways import account_of, stop_reach, ways
 from tradectl.validation.proof.wide import Wide
 
 TIMEOUT_MS = 20_000  # of one question to the solver
-SEARCH_MS = 1_500  # of one search for a book: what is not found is not shown, and safety is not claimed either
-PATIENCE = 2  # searches without an answer, after which no more are begun
+# The search for a book ends, so that an operator need not wait: what is not found is not shown, and safety is not
+# claimed either. EFFORT is the solver's own count of its steps, about a second's worth, in all searches of one proof.
+SEARCH_MS = 500  # of one search
+EFFORT = 700_000
 STEP = Decimal("0.0001")  # how finely the largest safe move is told
 # How far beyond its limit a book is rather wanted, and whether of an account that has lost nothing: more than steps of
 # quantity and price take off.
-SURER = tuple((room, at_peak) for room in (Decimal("0.01"), Decimal("0.002")) for at_peak in (True, False))
+ROOMS = (Decimal("0.01"), Decimal("0.002"))
+SURER = tuple((room, at_peak) for room in ROOMS for at_peak in (True, False))
 ASKED = tuple(bound for bound in BOUNDS if bound.level is Level.HALT)
 
 
@@ -52,10 +56,12 @@ def ask(facts: Facts, equity: Decimal, wanted: Decimal = MOVE) -> Answer:
     if not within and unknown:
         return answer(Proved.OPEN, degraded=degraded, why=_of_unknown(unknown))
     if not within:
-        return answer(Proved.SAFE, safest=_safest(facts, wide, move, reach), degraded=degraded)
-    safest = _safest(facts, wide, ZERO, move)
-    exact = Exact(world, SEARCH_MS)
-    portfolio = _smallest(facts, wide, exact, within, move, symbols)
+        beyond = [bound for bound in ASKED if not _excluded(facts, wide, bound, reach)]
+        return answer(Proved.SAFE, safest=_safest(facts, wide, beyond, move, reach), degraded=degraded)
+    standing = all(_excluded(facts, wide, bound, ZERO) for bound in within)
+    safest = _safest(facts, wide, within, ZERO, move) if standing else None
+    exact = Exact(world, SEARCH_MS, EFFORT)
+    portfolio = _smallest(facts, world, wide, exact, within, move, symbols)
     if portfolio is not None:
         return answer(Proved.HALTS, safest=safest, portfolio=portfolio, degraded=degraded)
     names = ", ".join(bound.invariant for bound in within)
@@ -75,19 +81,24 @@ def _reachable(facts: Facts, wide: Wide, move: Decimal) -> Iterator[Bound]:
 
 
 def _smallest(
-    facts: Facts, wide: Wide, exact: Exact, within: list[Bound], move: Decimal, count: int
+    facts: Facts, world: World, wide: Wide, exact: Exact, within: list[Bound], move: Decimal, count: int
 ) -> Portfolio | None:
     """Of the fewest positions; one that just breaks its limit only where none is well beyond it, for steps of quantity
-    and price may save the account from that."""
+    and price may save the account from that. What is built at once ends the search for what is no smaller."""
+    built = Built(world).smallest(within, move, (*ROOMS, ZERO))
+    ready = built.portfolio if built is not None else None
     marginal: Portfolio | None = None
     for positions in range(1, count + 1):
+        here = ready is not None and len(ready.positions) <= positions
+        if built is not None and here and built.room > 0:
+            return built.portfolio
         for bound in within:
             limit = bound.limit(facts.limits)
             if not wide.reaches(bound, limit, move, positions, ZERO):
                 continue
-            found = exact.portfolio(bound, limit, move, positions, ZERO, at_peak=False)
-            if exact.unanswered >= PATIENCE:
-                return found or marginal
+            found = ready if here else exact.portfolio(bound, limit, move, positions, ZERO, at_peak=False)
+            if exact.tired:
+                return found or marginal or ready
             if found is None:
                 continue
             for room, at_peak in SURER:
@@ -95,21 +106,23 @@ def _smallest(
                 if surer is not None:
                     return surer
             marginal = marginal or found
-    return marginal
+    return marginal or ready
 
 
-def _safest(facts: Facts, wide: Wide, low: Decimal, high: Decimal) -> Decimal | None:
-    """The largest move, to a hundredth of a per cent, within which no halt is reached. None: one is without any."""
+def _excluded(facts: Facts, wide: Wide, bound: Bound, move: Decimal) -> bool:
+    return wide.reaches(bound, bound.limit(facts.limits), move) is False
 
-    def safe(move: Decimal) -> bool:
-        return all(wide.reaches(bound, bound.limit(facts.limits), move) is False for bound in ASKED)
 
-    if safe(high):
+def _safest(facts: Facts, wide: Wide, beyond: list[Bound], low: Decimal, high: Decimal) -> Decimal:
+    """The largest move, to a hundredth of a per cent, within which no halt is reached.
+
+    low: safe. beyond: the bounds that are not excluded at `high`; none of the others is reached on the way there.
+    """
+    if not beyond:
         return high
-    if not safe(low):
-        return None
     first, last = 0, int(((high - low) / STEP).to_integral_value(rounding=ROUND_FLOOR)) + 1
     while last - first > 1:
         middle = (first + last) // 2
-        first, last = (middle, last) if safe(low + middle * STEP) else (first, middle)
+        safe = all(_excluded(facts, wide, bound, low + middle * STEP) for bound in beyond)
+        first, last = (middle, last) if safe else (first, middle)
     return low + first * STEP

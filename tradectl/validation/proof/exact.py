@@ -13,7 +13,9 @@ from tradectl.safety.breach import Bound
 from tradectl.validation.proof import model
 from tradectl.validation.proof.model import Entry, Expr, World, number, total
 from tradectl.validation.proof.portfolio import Held, Portfolio
-from tradectl.validation.proof.ways import Way
+from tradectl.validation.proof.ways import SoFar, entry_lines, few, kind_of
+
+PATIENCE = 2  # searches without an answer, after which no more are begun
 
 
 class Exact:
@@ -22,17 +24,24 @@ class Exact:
     the account has at most what the model says, whatever the price between the quotes.
     """
 
-    def __init__(self, world: World, timeout_ms: int) -> None:
+    def __init__(self, world: World, timeout_ms: int, effort: int) -> None:
+        """timeout_ms: of one search. effort: the solver's steps (its `rlimit count`), of all searches together."""
         self.world = world
         self.unanswered = 0
+        self.effort = effort
         self.solver = model.patient(z3.SolverFor("QF_LRA"), timeout_ms)
         ways = sorted(world.ways, key=lambda way: way.leverage)
-        self.entries = model.entries(world, "exact", _few(ways, world), whole=True)
+        self.entries = model.entries(world, "exact", few(ways, world.account), whole=True)
         self.peak = z3.Real("peak of the account")
         self.limits = model.limits(world.account)
         self.ended: list[list[tuple[str, Expr]]] = []
         self.equity = number(world.equity)
         self._build()
+
+    @property
+    def tired(self) -> bool:
+        """More searches are not worth the operator's waiting."""
+        return self.unanswered >= PATIENCE or self.effort <= 0
 
     def _build(self) -> None:
         by_symbol: dict[str, list[Expr]] = {}
@@ -50,7 +59,7 @@ class Exact:
     def _alike(self) -> list[list[Expr]]:
         kinds: dict[tuple[object, ...], list[Expr]] = {}
         for each in self.entries:
-            kinds.setdefault(_kind(each.way), []).append(each.taken)
+            kinds.setdefault(kind_of(each.way), []).append(each.taken)
         return list(kinds.values())
 
     def _left(self, before: list[Entry]) -> Expr:
@@ -76,29 +85,15 @@ class Exact:
         self.ended.append(sizes)
 
     def _values(self, each: Entry, before: list[Entry]) -> dict[str, Expr]:
-        way, equity = each.way, self._left(before)
-        margin = total([one.margin for one in before])
-        notional = total([one.notional for one in before])
-        adds = {name: number(line.per_unit) * each.notional for name, line in way.lines.items()}
-        return {
-            of.EQUITY.name: equity + adds[of.EQUITY.name],
-            of.SCALED_EQUITY.name: number(way.scale) * equity,
-            of.DAY_START_EQUITY.name: number(self.world.equity),
-            of.DAY_LOSS.name: number(self.world.equity) - equity,
-            of.PENDING_LOSS.name: number(0),
-            of.ENTRY_NOTIONAL.name: adds[of.ENTRY_NOTIONAL.name],
-            of.ENTRY_MARGIN.name: adds[of.ENTRY_MARGIN.name],
-            of.ENTRY_RISK.name: number(way.risk) * each.notional,
-            of.ENTRY_LOSS.name: number(way.loss) * each.notional,
-            of.INITIAL_MARGIN.name: margin + adds[of.INITIAL_MARGIN.name],
-            of.POSITIONS_MARGIN.name: margin + adds[of.POSITIONS_MARGIN.name],
-            of.NOTIONAL.name: notional + adds[of.NOTIONAL.name],
-            of.AVAILABLE.name: equity - margin,
-            of.AVAILABLE_USED.name: adds[of.AVAILABLE_USED.name],
-            of.TRADED.name: number(way.lines[of.TRADED.name].at),
-            of.TIER_NOTIONAL.name: number(way.lines[of.TIER_NOTIONAL.name].at),
-            of.POSITIONS.name: _counted(before) + 1,
-        }
+        so_far = SoFar(
+            number(self.world.equity),
+            self._left(before),
+            total([one.margin for one in before]),
+            total([one.notional for one in before]),
+            _counted(before),
+        )
+        lines = entry_lines(each.way, each.way.scale, so_far, number)
+        return {name: line.at + number(line.per_unit) * each.notional for name, line in lines.items()}
 
     def _as_it_was(self, before: list[Entry]) -> dict[str, Expr]:
         equity = self._left(before)
@@ -122,40 +117,29 @@ class Exact:
             self.solver.add(positions == count, after.breaks(bound, limit, slack))
             if at_peak:
                 self.solver.add(self.peak == number(self.world.equity))
-            found = self.solver.check()
+            found = self._search()
             self.unanswered += found == z3.unknown
             return self._read(bound, self.solver.model()) if found == z3.sat else None
         finally:
             self.solver.pop()
+
+    def _search(self) -> z3.CheckSatResult:
+        if self.effort <= 0:
+            return z3.unknown
+        before = model.steps_of(self.solver)
+        self.solver.set("rlimit", self.effort)
+        found = self.solver.check()
+        self.effort -= model.steps_of(self.solver) - before
+        return found
 
     def _read(self, bound: Bound, found: z3.ModelRef) -> Portfolio:
         positions = []
         for each, sizes in zip(self.entries, self.ended, strict=True):
             if z3.is_true(found.eval(each.taken, model_completion=True)):
                 ended = next(gate for gate, at in sizes if z3.is_true(found.eval(at, model_completion=True)))
-                positions.append(Held(each.way, _value(found, each.notional), _value(found, each.margin), ended))
+                notional, margin = _value(found, each.notional), _value(found, each.margin)
+                positions.append(Held(each.way, notional, margin, ended, each.way.confidence))
         return Portfolio(bound, self.world.equity, _value(found, self.peak), tuple(positions))
-
-
-MANY = 10  # of one kind
-
-
-def _kind(way: Way) -> tuple[object, ...]:
-    return (way.leverage, way.tier, way.scale, way.lines[of.TIER_NOTIONAL.name].at)
-
-
-def _few(ways: list[Way], world: World) -> list[Way]:
-    """Of each kind no more than could be held: a hundred markets are no richer than the first of each leverage."""
-    kinds: dict[tuple[object, ...], list[str]] = {}
-    most = max(MANY, world.account.config.risk.max_concurrent_positions)
-    kept = []
-    for way in ways:
-        symbols = kinds.setdefault(_kind(way), [])
-        if way.symbol not in symbols and len(symbols) < most:
-            symbols.append(way.symbol)
-        if way.symbol in symbols:
-            kept.append(way)
-    return kept
 
 
 def _counted(taken: list[Entry]) -> Expr:

@@ -15,7 +15,7 @@ from typing import Any
 import z3
 
 from tradectl.domain import quantities as of
-from tradectl.domain.inequality import Inequality, Line, Operator, Sign, Term
+from tradectl.domain.inequality import Inequality, Operator, Sign, Term
 from tradectl.domain.money import ZERO
 from tradectl.risk import caps
 from tradectl.risk.context import AccountContext
@@ -80,6 +80,11 @@ def patient(solver: z3.Solver, timeout_ms: int) -> z3.Solver:
     solver.set("timeout", timeout_ms)
     solver.set("ctrl_c", False)
     return solver
+
+
+def steps_of(solver: z3.Solver) -> int:
+    """What the solver counts of its own work, the same on every machine."""
+    return int(solver.statistics().get_key_value("rlimit count"))
 
 
 def number(value: Decimal | int) -> Expr:
@@ -163,17 +168,6 @@ def entries(world: World, name: str, ways: Sequence[Way], *, whole: bool) -> lis
 def costs(way: Way) -> Decimal:
     """The most that entering takes off equity, of the notional."""
     return -way.lines[of.EQUITY.name].per_unit
-
-
-def most(world: World, way: Way) -> Decimal:
-    """The largest notional of this way on the account before the first entry, by the running code's own arithmetic."""
-    values = {
-        **way.lines,
-        of.ENTRY_RISK.name: Line(ZERO, way.risk),
-        of.SCALED_EQUITY.name: Line(world.equity * way.scale),
-    }
-    limits = ((cap, caps.limit_of(cap, world.account)) for cap in (caps.BY_RISK, *caps.CAPS))
-    return max(min(caps.rule_of(cap, "", values, limit).most() for cap, limit in limits if limit is not None), ZERO)
 
 
 def of_this_entry(each: Entry) -> dict[str, Expr]:

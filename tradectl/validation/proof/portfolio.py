@@ -12,12 +12,16 @@ from tradectl.validation.proof.ways import Way
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One position of a portfolio, as the model sized it. `ended_by`: the limit that ended its size."""
+    """One position of a portfolio, as the model sized it. `ended_by`: the limit that ended its size.
+
+    confidence: of the signal that it comes from.
+    """
 
     way: Way
     notional: Decimal
     margin: Decimal
     ended_by: str
+    confidence: Decimal
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,14 @@ all there is to know. It is read from the same functions that size real entries 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 
 from tradectl.config.in_force import limited_of
 from tradectl.config.schema import Config
+from tradectl.domain import quantities as of
 from tradectl.domain.candle import INTERVALS_MS
 from tradectl.domain.inequality import Line
 from tradectl.domain.instrument import Instrument
@@ -28,6 +30,7 @@ from tradectl.risk.exits import plan
 from tradectl.risk.gates import leverage, liquidity
 from tradectl.risk.gates.min_notional import least_notional
 from tradectl.risk.liquidity import liquidity_of, tier_scale
+from tradectl.risk.sizing import scale_for
 from tradectl.risk.terms import terms_of
 from tradectl.validation.facts import Facts
 
@@ -42,9 +45,9 @@ class Way:
 
     lines:  what the caps speak of; equity's slope is the most that entering costs
     risk:   quantity × stop distance; loss: at the stop, costs included
-    scale:  of the risk, at the most confident signal
+    scales: (confidence of the signal, what it makes of the risk), the largest first
     fee:    what entering costs at least
-    least:  the smallest notional worth an order, or that the venue takes
+    least:  the smallest notional worth an order, or that the venue takes; floor: the same before a step is rounded off
     volume: turnover in 24 h, the most that this tier has
     """
 
@@ -53,12 +56,85 @@ class Way:
     price: Decimal
     volume: Decimal
     leverage: Decimal
-    scale: Decimal
+    scales: tuple[tuple[Decimal, Decimal], ...]
     lines: Mapping[str, Line]
     risk: Decimal
     loss: Decimal
     fee: Decimal
+    floor: Decimal
     least: Decimal
+
+    @property
+    def scale(self) -> Decimal:
+        return self.scales[0][1]
+
+    @property
+    def confidence(self) -> Decimal:
+        return self.scales[0][0]
+
+
+@dataclass(frozen=True, slots=True)
+class SoFar:
+    """The account before an entry: of Decimals, or of a solver's expressions. Money in quote currency.
+
+    first: equity before the first entry; left: what they have left of it. margin, notional, count: of what is held.
+    """
+
+    first: Any
+    left: Any
+    margin: Any
+    notional: Any
+    count: Any
+
+
+def entry_lines(way: Way, scale: Decimal, so_far: SoFar, number: Callable[[Decimal], Any]) -> dict[str, Line]:
+    """All that the gates of an entry speak of, as lines in its notional. number: a constant as `so_far` has them."""
+
+    def line(at: Any, name: str) -> Line:
+        return Line(at, way.lines[name].per_unit)
+
+    none = number(ZERO)
+    return {
+        of.EQUITY.name: line(so_far.left, of.EQUITY.name),
+        of.SCALED_EQUITY.name: Line(number(scale) * so_far.left),
+        of.DAY_START_EQUITY.name: Line(so_far.first),
+        of.DAY_LOSS.name: Line(so_far.first - so_far.left),
+        of.PENDING_LOSS.name: Line(none),
+        of.ENTRY_NOTIONAL.name: line(none, of.ENTRY_NOTIONAL.name),
+        of.ENTRY_MARGIN.name: line(none, of.ENTRY_MARGIN.name),
+        of.ENTRY_RISK.name: Line(none, way.risk),
+        of.ENTRY_LOSS.name: Line(none, way.loss),
+        of.INITIAL_MARGIN.name: line(so_far.margin, of.INITIAL_MARGIN.name),
+        of.POSITIONS_MARGIN.name: line(so_far.margin, of.POSITIONS_MARGIN.name),
+        of.NOTIONAL.name: line(so_far.notional, of.NOTIONAL.name),
+        of.AVAILABLE.name: Line(so_far.left - so_far.margin),
+        of.AVAILABLE_USED.name: line(none, of.AVAILABLE_USED.name),
+        of.TRADED.name: Line(number(way.lines[of.TRADED.name].at)),
+        of.TIER_NOTIONAL.name: Line(number(way.lines[of.TIER_NOTIONAL.name].at)),
+        of.POSITIONS.name: Line(so_far.count + 1),
+    }
+
+
+MANY = 10  # of one kind
+
+
+def kind_of(way: Way) -> tuple[object, ...]:
+    """What two ways have in common that may stand for each other."""
+    return (way.leverage, way.tier, way.scale, way.lines[of.TIER_NOTIONAL.name].at)
+
+
+def few(ways: Iterable[Way], account: AccountContext) -> list[Way]:
+    """Of each kind no more than could be held: a hundred markets are no richer than the first of each leverage."""
+    kinds: dict[tuple[object, ...], list[str]] = {}
+    most = max(MANY, account.config.risk.max_concurrent_positions)
+    kept = []
+    for way in ways:
+        symbols = kinds.setdefault(kind_of(way), [])
+        if way.symbol not in symbols and len(symbols) < most:
+            symbols.append(way.symbol)
+        if way.symbol in symbols:
+            kept.append(way)
+    return kept
 
 
 def account_of(facts: Facts, equity: Decimal) -> AccountContext:
@@ -82,7 +158,7 @@ def ways(facts: Facts, equity: Decimal) -> Iterator[Way]:
     """Of every market traded whose instrument and price are known, the side with the looser limits standing for both.
 
     Not those that are another way of the same market with less of it at the same leverage: whatever such an entry
-    holds, the other one may hold.
+    holds, the other one may hold. Nor those whose largest size is no order: an account only has less later on.
     """
     account = account_of(facts, equity)
     if not account.config.perps.enabled:
@@ -95,7 +171,9 @@ def ways(facts: Facts, equity: Decimal) -> Iterator[Way]:
         for tier, volume in volumes(facts.limits, instrument, symbol):
             sides = [_way(account, instrument, price, volume, tier, side) for side in Side]
             way = _either([one for one in sides if one is not None])
-            if way is not None and not any(_better(one, way) for one in kept):
+            if way is None or most(account, equity, way) < way.floor:
+                continue
+            if not any(_better(one, way) for one in kept):
                 kept.append(way)
         yield from kept
 
@@ -105,6 +183,17 @@ def _either(sides: list[Way]) -> Way | None:
     if not sides:
         return None
     return replace(sides[0], risk=min(one.risk for one in sides), loss=min(one.loss for one in sides))
+
+
+def most(account: AccountContext, equity: Decimal, way: Way) -> Decimal:
+    """The largest notional of this way on the account before the first entry, by the running code's own arithmetic."""
+    values = {
+        **way.lines,
+        of.ENTRY_RISK.name: Line(ZERO, way.risk),
+        of.SCALED_EQUITY.name: Line(equity * way.scale),
+    }
+    limits = ((cap, caps.limit_of(cap, account)) for cap in (caps.BY_RISK, *caps.CAPS))
+    return max(min(caps.rule_of(cap, "", values, limit).most() for cap, limit in limits if limit is not None), ZERO)
 
 
 def _better(one: Way, than: Way) -> bool:
@@ -142,24 +231,29 @@ def _way(
     distance = (terms.reference - exits.stop) * side.sign
     if distance <= 0 or exits.stop <= 0:
         return None
+    floor = max(least_notional(ctx, terms)[0], instrument.min_qty * price)
     return Way(
         symbol=instrument.symbol,
         tier=tier,
         price=price,
         volume=volume,
         leverage=terms.leverage,
-        scale=_largest_scale(account.config) * tier_scale(account.config, liquidity_of(ctx).limits_of),
+        scales=tuple(_scales(account, tier_scale(account.config, liquidity_of(ctx).limits_of))),
         lines=_per_notional(caps.lines(ctx, terms), price),
         risk=distance / price,
         loss=terms.loss_per_unit(exits.stop) / price,
         fee=terms.fee,
-        least=max(least_notional(ctx, terms)[0], instrument.min_qty * price) + instrument.qty_step * price,
+        floor=floor,
+        least=floor + instrument.qty_step * price,
     )
 
 
-def _largest_scale(config: Config) -> Decimal:
-    bands = config.risk.confidence
-    return max(bands.high_scale, ONE, bands.low_scale)
+def _scales(account: AccountContext, of_tier: Decimal) -> list[tuple[Decimal, Decimal]]:
+    """What each band of confidence that passes its gate makes of the size, by one signal of each band."""
+    bands = account.config.risk.confidence
+    passing = {max(bands.floor, at) for at in (ONE, bands.high, bands.low, bands.floor)}
+    scales = [(one, scale_for(account, one) * of_tier) for one in passing if one <= ONE]
+    return sorted(scales, key=lambda one: (-one[1], -one[0]))
 
 
 def _per_notional(lines: Mapping[str, Line], price: Decimal) -> dict[str, Line]:

@@ -11,6 +11,7 @@ from tradectl.domain.money import ZERO
 from tradectl.safety.breach import Bound
 from tradectl.validation.proof import model
 from tradectl.validation.proof.model import Entry, Expr, World, number, total
+from tradectl.validation.proof.ways import most
 
 
 class Wide:
@@ -79,7 +80,10 @@ class Wide:
     def _before_the_last(self) -> dict[str, Expr]:
         """Equity as the last entry found it: after all the others, and before what it cost itself."""
         last = z3.Real("cost of the last")
-        dearest = max((model.costs(way) * model.most(self.world, way) for way in self.world.ways), default=ZERO)
+        dearest = max(
+            (model.costs(way) * most(self.world.account, self.world.equity, way) for way in self.world.ways),
+            default=ZERO,
+        )
         self.solver.add(last >= 0, last <= number(dearest), last <= total([each.cost for each in self.entries]))
         return {
             of.EQUITY.name: self.equity + last,
