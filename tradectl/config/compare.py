@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -139,16 +139,9 @@ def _leverages(pair: _Pair) -> Iterator[Change]:
         before, after = least_liquid(tier, pair.before), least_liquid(tier, pair.after)
         if before != after:
             stake = pair.stake
-            says = stake.sentence(before, after, _leverage(pair.fact), tier.value)
+            says = stake.sentence(before, after, replace(pair.fact, unit="leverage"), tier.value)
             factor = stake.factor(before, after)
             yield pair.change(stake.word(before, after), says, before, after, entry=(tier.value,), factor=factor)
-
-
-def _leverage(fact: Knob) -> Knob:
-    """The knob of one entry: its table's, in the unit of what is in it."""
-    from dataclasses import replace
-
-    return replace(fact, unit="leverage")
 
 
 def _accepted(pair: _Pair) -> Iterator[Change]:

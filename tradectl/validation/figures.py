@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tradectl.domain.money import percent, text
-from tradectl.validation.book import book_of, cost_words, leverage_of, loss_at_stop
+from tradectl.validation.book import book_of, leverage_of, loss_at_stop
 from tradectl.validation.facts import Facts
 
 
@@ -31,5 +31,7 @@ def figures(facts: Facts) -> tuple[Figure, ...]:
         Figure("largest_position", "largest position", f"{percent(book.one.notional)} of equity ({book.one.name})"),
         Figure("largest_book", "largest book", f"{percent(book.all.notional)} of equity ({book.all.name})"),
         Figure("margin", "margin at the caps", f"{percent(book.margin)} of equity"),
-        Figure("all_stops", "all stops hit at once", f"{percent(worst)} of equity ({cost_words(facts)})"),
+        Figure(
+            "all_stops", "all stops hit at once", f"{percent(worst)} of {percent(limits.trading.max_daily_risk)} a day"
+        ),
     )
