@@ -64,9 +64,9 @@ class _Pair:
     after: Any
 
     def change(
-        self, word: Word, says: str, before: Any, after: Any, *, entry: Path = (), factor: Decimal = ENDLESS
+        self, word: Word, says: str, before: Any, after: Any, *, entry: str = "", factor: Decimal = ENDLESS
     ) -> Change:
-        path = self.path + entry
+        path = (*self.path, entry) if entry else self.path
         old, new = _written(self.a, path, before), _written(self.b, path, after)
         return Change(key_of(path), word, says, old, new, factor)
 
@@ -141,7 +141,13 @@ def _leverages(pair: _Pair) -> Iterator[Change]:
             stake = pair.stake
             says = stake.sentence(before, after, replace(pair.fact, unit="leverage"), tier.value)
             factor = stake.factor(before, after)
-            yield pair.change(stake.word(before, after), says, before, after, entry=(tier.value,), factor=factor)
+            yield pair.change(stake.word(before, after), says, before, after, entry=tier.value, factor=factor)
+
+
+def _whose(by_tier: Mapping[str, Decimal], tier: str) -> str:
+    """The tier whose entry holds in this one: the least of its own and of all more liquid ones."""
+    least = least_liquid(LiquidityTier(tier), by_tier)
+    return next((one for one in reversed(LiquidityTier) if one <= tier and by_tier.get(one) == least), tier)
 
 
 def _accepted(pair: _Pair) -> Iterator[Change]:
@@ -150,9 +156,9 @@ def _accepted(pair: _Pair) -> Iterator[Change]:
         before, after = pair.before.get(rule), pair.after.get(rule)
         if before is None or after is None:
             word, said = (Word.LOOSER, pair.stake.says) if before is None else (Word.TIGHTER, pair.stake.other)
-            yield pair.change(word, said.format(name=rule), before, after, entry=(rule,))
+            yield pair.change(word, said.format(name=rule), before, after, entry=rule)
         elif before != after:
-            yield pair.change(Word.NONE, "accepted for another reason", before, after, entry=(rule,))
+            yield pair.change(Word.NONE, "accepted for another reason", before, after, entry=rule)
 
 
 def _table(pair: _Pair) -> Iterator[Change]:
@@ -160,7 +166,7 @@ def _table(pair: _Pair) -> Iterator[Change]:
         before, after = pair.before.get(name), pair.after.get(name)
         if before != after:
             says = pair.stake.sentence(before, after, pair.fact, name)
-            yield pair.change(pair.stake.word(before, after), says, before, after, entry=(name,))
+            yield pair.change(pair.stake.word(before, after), says, before, after, entry=name)
 
 
 def _some(names: list[str]) -> str:
@@ -175,7 +181,9 @@ def _written(resolved: Resolved, path: Path, value: Any) -> Written:
 
 
 def _place(resolved: Resolved, path: Path) -> str:
-    """Of a table, the first entry that is written; of the markets, the symbol where no list is."""
+    """Of a leverage by tier, that of the entry which holds; of the markets, the symbol where there is no list."""
+    if path[:-1] == BY_TIER:
+        return str(resolved.origin((*BY_TIER, _whose(resolved.config.risk.max_leverage_by_tier, path[-1]))))
     if path == CANDIDATES and not resolved.config.market.candidate_symbols:
         return f"{resolved.origin(SYMBOL)}: perps.symbol = {resolved.config.perps.symbol}"
     return str(resolved.origin(path))

@@ -15,8 +15,12 @@ _SIMULATED = "of the simulated exchange only; "
 _PACE = "a faster pace is nearer to the venue's ban, a slower one is later with stops and reads"
 
 STAKES: Final[Mapping[str, Stake]] = {
-    "account": neither("books, limits and keys are those of account {b} instead of {a}: latches and counters as well"),
-    "state.path": neither("books, latches, peak and streak are those in {b} instead of {a}: a halt there counts"),
+    "account": neither(
+        "keys, books and counters are those of account {b} instead of {a}: a halt of the old one is not seen"
+    ),
+    "state.path": neither(
+        "books and counters are in {b} instead of {a}: a halt, a streak or a peak in the old one is not seen"
+    ),
     # How often it looks.
     "engine.cycle_seconds": neither("it decides every {b} instead of {a}: entries and exits come at other times"),
     "engine.protection_seconds": up("a missing stop is found after {b} instead of {a} at the latest"),

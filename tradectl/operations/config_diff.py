@@ -9,6 +9,7 @@ from enum import StrEnum
 from itertools import zip_longest
 from pathlib import Path
 
+from tradectl.config.available import refuse_unavailable
 from tradectl.config.compare import Change, changes
 from tradectl.config.load import Resolved, check, refusal
 from tradectl.config.place import Fault
@@ -20,6 +21,7 @@ from tradectl.validation.figures import Figure, figures
 from tradectl.validation.judge import Judged, Verdict, judge
 
 _STANDS = {"error": 3, "warning": 2, "note": 1}
+_BUILT = "paper"  # what the mode itself lacks is not the file's fault
 _BROKEN = 2  # from here on it is a fault, not a note
 
 
@@ -72,7 +74,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """base: files beneath both. changes: what changes risk, the loosest first. no_risk: what differs besides."""
+    """base: files beneath both. changes: what changes risk, the loosest first. no_risk: what differs besides.
+
+    unavailable: knobs of B whose step is not built yet, each located: `run` refuses them, whatever the rules say.
+    """
 
     a: Side
     b: Side
@@ -81,6 +86,7 @@ class Diff:
     no_risk: tuple[Change, ...]
     figures: tuple[Figured, ...]
     rules: tuple[Ruled, ...]
+    unavailable: tuple[str, ...] = ()
 
     def count(self, word: Word) -> int:
         return sum(1 for one in self.changes if one.word is word)
@@ -95,9 +101,14 @@ class Diff:
         return len(_broken(one.a for one in self.rules) - _broken(one.b for one in self.rules))
 
     @property
+    def worse(self) -> int:
+        """Faults of A that are worse in B: a warning that becomes an error."""
+        return sum(1 for one in self.rules if one.turn is Turn.WORSE and _standing(one.a) >= _BROKEN)
+
+    @property
     def exit_code(self) -> ExitCode:
         """REFUSED: `run` refuses B. DRIFT: somebody should look. OK: nothing but tighter, and no new fault."""
-        if self.b.errors:
+        if self.b.errors or self.unavailable:
             return ExitCode.REFUSED
         worse = any(one.fault and one.turn in (Turn.NEW, Turn.WORSE) for one in self.rules)
         looks = self.count(Word.LOOSER) or self.count(Word.DIFFERENT) or worse
@@ -125,6 +136,7 @@ def plan(a: Path, b: Path, base: Sequence[Path] = (), mode: str | None = None) -
             if old.text != new.text
         ),
         rules=ruled(verdict_a.findings, verdict_b.findings),
+        unavailable=tuple(str(fault) for fault in refuse_unavailable(after, _BUILT)),
     )
 
 

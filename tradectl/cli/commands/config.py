@@ -93,7 +93,7 @@ def explain(
     exits={
         ExitCode.OK: "nothing gets looser or different, B breaks no rule that A keeps, and run takes it",
         ExitCode.DRIFT: "something gets looser or different, or a warning is new: somebody should look",
-        ExitCode.REFUSED: "B has an error by the rules, new or old: run refuses it",
+        ExitCode.REFUSED: "run refuses B: an error by the rules, new or old, or a knob that is not available yet",
         ExitCode.CONFIG: "A or B does not load: nothing was compared",
     },
 )

@@ -7,6 +7,7 @@ from typing import Any
 from tradectl.cli.render import Screen
 from tradectl.config.compare import Change
 from tradectl.config.stake import Word
+from tradectl.errors import ExitCode
 from tradectl.operations.config_diff import Diff, Ruled, Turn
 from tradectl.validation.judge import Judged
 
@@ -26,11 +27,13 @@ def plain(found: Diff) -> dict[str, Any]:
         "tighter": found.count(Word.TIGHTER),
         "different": found.count(Word.DIFFERENT),
         "breaks": found.breaks,
+        "worse": found.worse,
         "mends": found.mends,
         "changes": [_plain(one) for one in found.changes],
         "no_risk": [_plain(one) for one in found.no_risk],
         "figures": found.figures,
         "rules": found.rules,
+        "unavailable": found.unavailable,
     }
 
 
@@ -45,6 +48,8 @@ def draw(screen: Screen, found: Diff, *, verbose: bool) -> None:
     for name, side in (("A", found.a), ("B", found.b)):
         for notice in side.notices:
             screen.text(f"notice for {name}: {notice}", "warn")
+    for fault in found.unavailable:
+        screen.text(f"`run` refuses B: {fault}", "bad")
     for one in found.changes:
         screen.blank()
         _change(screen, one)
@@ -63,12 +68,14 @@ def bottom_line(found: Diff) -> str:
         if (number := found.count(word))
     ]
     risk = f"B is {', '.join(counts)}" if counts else "B changes nothing of the risk"
+    refused = found.b.errors + len(found.unavailable)
     rules = [
         text
         for number, text in (
             (found.breaks, f"breaks {_rules_of(found.breaks)} that A keeps"),
+            (found.worse, f"breaks {_rules_of(found.worse)} worse than A does"),
             (found.mends, f"keeps {_rules_of(found.mends)} that A breaks"),
-            (found.b.errors, f"has {found.b.errors} error{'s' * (found.b.errors != 1)}: `run` refuses it"),
+            (refused, f"has {refused} error{'s' * (refused != 1)}: `run` refuses it"),
         )
         if number
     ]
@@ -80,7 +87,13 @@ def _rules_of(number: int) -> str:
 
 
 def _tone(found: Diff) -> str:
-    return "bad" if found.b.errors or found.count(Word.LOOSER) else "warn" if found.exit_code else "good"
+    return (
+        "bad"
+        if found.exit_code is ExitCode.REFUSED or found.count(Word.LOOSER)
+        else "warn"
+        if found.exit_code
+        else "good"
+    )
 
 
 def _change(screen: Screen, one: Change) -> None:
@@ -100,7 +113,8 @@ def _rules(screen: Screen, found: Diff, *, verbose: bool) -> None:
         screen.blank()
         for one in standing:
             assert one.b is not None
-            screen.text(f"as before, {one.rule} is {_a(one.b.severity)} in both: {one.b.says}", "warn")
+            was = f" (A: {one.a.says})" if one.a is not None and one.a.says != one.b.says else ""
+            screen.text(f"as before, {one.rule} is {_a(one.b.severity)} in both: {one.b.says}{was}", "warn")
     if len(same) > len(standing) or (notes and not verbose):
         screen.blank()
         quiet = f"{len(notes)} notes differ" if notes and not verbose else ""
