@@ -130,13 +130,13 @@ def test_exit_2_where_b_has_an_error_by_the_rules_and_the_way_back_mends_it(fold
 
 BOOK = (
     "market: {{candidate_symbols: [BTCUSDT, ETHUSDT, SOLUSDT, DOGEUSDT, XRPUSDT]}}\n"
-    "perps: {{cash_deploy_cap: 3, riskPct: 2%}}\n"
-    "risk: {{max_exposure_pct: 10, max_aggregate_margin_pct_equity: 1, auction_max_margin_util: {0}}}\n"
+    "perps: {{cash_deploy_cap: 300%, riskPct: 2%}}\n"
+    "risk: {{max_exposure_pct: 1000%, max_aggregate_margin_pct_equity: 100%, auction_max_margin_util: {0}}}\n"
 )
 
 
 def test_a_warning_that_becomes_an_error_is_said_in_the_bottom_line(folder: Path) -> None:
-    one, two = b(folder, BOOK.format("0.895"), "one.yaml"), b(folder, BOOK.format("0.915"), "two.yaml")
+    one, two = b(folder, BOOK.format("0.905"), "one.yaml"), b(folder, BOOK.format("0.915"), "two.yaml")
     body = answer(folder, one, two, code=2)
     assert [
         (each["rule"], each["a"]["severity"], each["b"]["severity"])
@@ -183,7 +183,7 @@ def test_lists_and_tables_are_compared_entry_by_entry(folder: Path) -> None:
     changes = answer(folder, one, two)["changes"]
     found = {(each["key"], each["word"]): each["says"] for each in changes}
     of_b = next(each for each in changes if each["key"].endswith("tier.B"))
-    assert (of_b["a"]["place"], of_b["b"]["place"]) == ("one.yaml:2:32", "two.yaml:2:32")  # where tier A is set
+    assert (of_b["a"]["place"], of_b["b"]["place"]) == ("one.yaml:2:31", "two.yaml:2:31")  # where tier A is set
     assert found == {
         ("market.candidate_symbols", "LOOSER"): "traded too: SOLUSDT; more markets can be open at one time",
         ("market.candidate_symbols", "TIGHTER"): "no longer traded: ETHUSDT; a position there is still protected",
