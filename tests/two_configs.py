@@ -56,7 +56,7 @@ def _value(dice: random.Random, key: str, field: FieldInfo, fact: Knob, wanted: 
         return dice.choice(get_args(wanted))
     low = fact.low if fact.low is not None else Decimal(0)
     high = fact.high if fact.high is not None else Decimal(1000)
-    least = low + (high - low) / 1000 if fact.low_open else low
+    least = low + min((high - low) / 1000, Decimal("0.001")) if fact.low_open else low
     number = min(max(dice.choice((*_STEPS, least, high)), least), high)
     return int(number) if wanted is int else number
 
