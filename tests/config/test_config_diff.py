@@ -193,6 +193,20 @@ def test_lists_and_tables_are_compared_entry_by_entry(folder: Path) -> None:
     }
 
 
+def test_a_long_list_is_short_on_the_screen_and_whole_in_json(folder: Path) -> None:
+    names = [f"S{number}USDT" for number in range(400)]
+    many = b(folder, f"perps:\n  symbol: S3USDT\nmarket:\n  candidate_symbols: [{', '.join(names)}]\n")
+    one = b(folder, "perps:\n  symbol: S3USDT\n", "one.yaml")
+    done = diff(folder, one, many)
+    lines = done.stdout.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("LOOSER market.candidate_symbols"))
+    assert lines[at].endswith("S8USDT and 391 more; more markets can be open at one time")
+    assert lines[at + 1] == "  A  none: perps.symbol = S3USDT  one.yaml:2:3"
+    assert lines[at + 2].endswith("S7USDT and 392 more]  b.yaml:4:3")
+    body = answer(folder, one, many, code=done.returncode)
+    assert [change["b"]["value"] for change in body["changes"]] == [names]
+
+
 def test_the_mode_changes_what_is_in_force(folder: Path) -> None:
     looser = b(folder, RUNNING + '[live_limited]\nmax_daily_loss_pct = "4%"\n', "b.toml")
     assert "daily_loss" not in {one["id"] for one in answer(folder, "a.toml", looser)["figures"]}

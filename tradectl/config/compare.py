@@ -175,15 +175,25 @@ def _some(names: list[str]) -> str:
 
 
 def _written(resolved: Resolved, path: Path, value: Any) -> Written:
-    text = redact(text_of(value))
     plain = plain_of(value)
-    return Written(redact(plain) if isinstance(plain, str) else plain, text, _place(resolved, path))
+    return Written(
+        redact(plain) if isinstance(plain, str) else plain, _text(resolved, path, value), _place(resolved, path)
+    )
+
+
+def _text(resolved: Resolved, path: Path, value: Any) -> str:
+    """A long list in its first names; where the markets are no list, the knob that says which it is instead."""
+    if path == CANDIDATES and not value:
+        return f"none: perps.symbol = {resolved.config.perps.symbol}"
+    if isinstance(value, tuple) and len(value) > _LISTED:
+        return redact(f"[{_some([text_of(each) for each in value])}]")
+    return redact(text_of(value))
 
 
 def _place(resolved: Resolved, path: Path) -> str:
-    """Of a leverage by tier, that of the entry which holds; of the markets, the symbol where there is no list."""
+    """Of a leverage by tier, that of the entry which holds; of the markets, the symbol's where there is no list."""
     if path[:-1] == BY_TIER:
-        return str(resolved.origin((*BY_TIER, _whose(resolved.config.risk.max_leverage_by_tier, path[-1]))))
-    if path == CANDIDATES and not resolved.config.market.candidate_symbols:
-        return f"{resolved.origin(SYMBOL)}: perps.symbol = {resolved.config.perps.symbol}"
+        path = (*BY_TIER, _whose(resolved.config.risk.max_leverage_by_tier, path[-1]))
+    elif path == CANDIDATES and not resolved.config.market.candidate_symbols:
+        path = SYMBOL
     return str(resolved.origin(path))
