@@ -212,6 +212,7 @@ def test_the_mode_changes_what_is_in_force(folder: Path) -> None:
     assert "daily_loss" not in {one["id"] for one in answer(folder, "a.toml", looser)["figures"]}
     body = answer(folder, "a.toml", looser, "--mode", "live_limited", code=1)
     assert {one["id"]: (one["a"], one["b"]) for one in body["figures"]}["daily_loss"] == ("2.00%", "4.00%")
+    assert {one["id"]: one["b"] for one in body["figures"]}["all_stops"].endswith("of equity; a day may lose 4.00%")
     assert body["b"]["mode"] == "live_limited"
     wrong = diff(folder, "a.toml", looser, "--mode", "fast")
     assert wrong.returncode == 3 and "one of: paper, testnet" in wrong.stderr
@@ -285,6 +286,17 @@ def test_missing_files_folders_and_both_at_fault(folder: Path) -> None:
     assert diff(folder, "a.toml").returncode == 3
     body = answer(folder, "a.toml", "none.toml", code=78)
     assert body["error"]["type"] == "ConfigError" and len(body["error"]["faults"]) == 1
+
+
+def test_secrets_that_others_can_read_stop_the_verdict_in_a_live_mode_and_only_there(folder: Path) -> None:
+    (folder / "keys").write_text("ALERT_WEBHOOK_URL=https://example.invalid/do-not-print-me\n")
+    (folder / "keys").chmod(0o644)
+    changed = b(folder, "perps: {riskPct: 1%}\n")
+    done = diff(folder, "a.toml", changed, "--mode", "live_limited", TRADECTL_ENV_FILE="keys")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "A (a.toml) cannot be judged: the file with the secrets can be read by others" in done.stderr
+    assert "do-not-print-me" not in done.stderr
+    assert diff(folder, "a.toml", changed, TRADECTL_ENV_FILE="keys").returncode == 1
 
 
 def test_an_empty_file_is_said_to_be_one(folder: Path) -> None:
