@@ -60,6 +60,15 @@ def candles_csv(path: Path, bars: int) -> Path:
     return path
 
 
+def compared(scratch: Path) -> list[str]:
+    """Two files of which the second is the tighter one, so that comparing them exits 0."""
+    names = []
+    for name, risk in (("running.toml", "0.005"), ("new.toml", "0.004")):
+        (scratch / name).write_text(f"[perps]\nriskPct = {risk}\n")
+        names.append(name)
+    return names
+
+
 def processes(scratch: Path) -> Iterator[tuple[str, str, str]]:
     """(what, measured, bound) of everything timed as a whole process."""
     python = sys.executable
@@ -77,6 +86,7 @@ def processes(scratch: Path) -> Iterator[tuple[str, str, str]]:
         ("`state show` (piped)", [*tradectl, "state", "show", "--state", store], 12),
         ("`config show`", [*tradectl, "config", "show"], 25),
         ("`validate-config`", [*tradectl, "validate-config"], 25),
+        ("`config diff`", [*tradectl, "config", "diff", *compared(scratch)], 25),
     ]
     yield "`python -c pass`", f"{bare:.1f} ms", "1 ×"
     for what, command, bound in table:

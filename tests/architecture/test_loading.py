@@ -139,3 +139,14 @@ def test_the_fence_comes_before_the_command_line_is_loaded(loaded: Loaded, tmp_p
 def test_help_of_the_kill_switch_never_reaches_the_fence(loaded: Loaded, tmp_path: Path) -> None:
     names = loaded("killswitch", "activate", "--help", "--state", str(tmp_path / "none.db"))
     assert "tradectl.store.fence" not in names
+
+
+def test_comparing_configurations_loads_no_engine(loaded: Loaded, tmp_path: Path) -> None:
+    for name, risk in (("a.toml", "0.005"), ("b.toml", "0.01")):
+        (tmp_path / name).write_text(f"[perps]\nriskPct = {risk}\n")
+    names = loaded("config", "diff", str(tmp_path / "a.toml"), str(tmp_path / "b.toml"))
+    assert "tradectl.config.stakes" in names
+    heavy = ("engine", "execution", "scenarios", "strategy", "alerts", "store.database")
+    assert [name for name in names if name.startswith(tuple(f"tradectl.{room}" for room in heavy))] == []
+    assert roots(names) & {"rich", "sqlite3", "_sqlite3", "asyncio", "yaml", "z3"} == set()
+    assert "tradectl.config.stakes" not in loaded("config", "show")

@@ -31,6 +31,7 @@ PLACEHOLDERS = {
 }
 # Where another code than 0 is what the page says, or what this account (nothing wrong with it) must be answered.
 ANSWERS = {
+    "config diff running.toml session.toml": 1,  # the session's day may lose more: a look is asked for
     "run --mode testnet": 78,  # not built, and the page says so
     # Its page has just tripped it, and no bot has swept: both are refused, and the page says so.
     "ess disable --approver ada --reason 'looked at, understood'": 2,
@@ -68,6 +69,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert tradectl(folder, "stops", "list").stdout.count("covered") == 1, "there is something to look at"
     (quoted,) = blocks(FOLDER / "testnet-session.md", "toml")
     (folder / "session.toml").write_text(quoted)
+    (folder / "running.toml").write_text(quoted.replace("max_daily_risk = 0.02", "max_daily_risk = 0.01"))
+    (folder / "new.toml").write_text(quoted.replace("max_daily_risk = 0.02", "max_daily_risk = 0.008"))
     return folder
 
 

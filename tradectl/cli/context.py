@@ -18,7 +18,7 @@ from tradectl.store.actor import operator_name
 
 __all__ = [
     "ENV_CONFIG", "ENV_STATE", "Given", "Invocation", "from_given", "invocation", "is_terminal", "operator_name",
-    "shared_options",
+    "shared_options", "typed_layers",
 ]  # fmt: skip
 
 ENV_CONFIG = "TRADECTL_CONFIG"
@@ -78,6 +78,12 @@ def invocation(ctx: typer.Context, *, unnamed: bool = False) -> Invocation:
     if given.options.get("state") == "" and not unnamed:
         raise UsageError("--state names no file", why="its value is empty", hint="--state FILE, or leave it out")
     return from_given(given)
+
+
+def typed_layers(ctx: typer.Context) -> tuple[Path, ...]:
+    """What `--config` names on the command line itself, for commands that do not read the one of the environment."""
+    given = ctx.obj.options if isinstance(ctx.obj, Given) else {}
+    return tuple(Path(part) for part in given.get("config") or ())
 
 
 def from_given(given: Given) -> Invocation:

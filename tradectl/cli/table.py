@@ -86,6 +86,10 @@ MEANT: dict[str, tuple[str, ...]] = {
     "validate": ("validate-config",),
     "check": ("validate-config",),
     "lint": ("validate-config",),
+    "diff": ("config diff", "reconcile"),
+    "compare": ("config diff",),
+    "changed": ("config diff",),
+    "changes": ("config diff",),
 }
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -96,6 +100,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "config show": ("config:show", "Every value in force, and which file or default it came from."),
     "config explain": ("config:explain", "One knob: its value, default, unit, bounds and origin."),
+    "config diff": ("config:diff", "What a changed file changes of the risk: looser, tighter, rules broken."),
     "config init": ("config:init", "Write a commented configuration to start from."),
     "state show": ("state:show", "One page: system state, latches, limits, positions, lease, store."),
     "state reset": ("state:reset", "Clear a risk counter or latch, with a name and a reason."),

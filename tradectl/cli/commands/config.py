@@ -1,12 +1,13 @@
-"""`tradectl config`: show, explain, init."""
+"""`tradectl config`: show, explain, diff, init."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tradectl.cli.context import invocation
+from tradectl.cli.context import invocation, typed_layers
 from tradectl.cli.page import page
-from tradectl.errors import ExitCode
+from tradectl.errors import ExitCode, UsageError
 
 
 @page(
@@ -75,6 +76,52 @@ def explain(
 
     render.answer(inv, "config explain", knob, draw)
     return ExitCode.OK
+
+
+@page(
+    "What changes of the risk when B is run instead of A, and nothing else: each knob as LOOSER (more can be lost, or "
+    "it ends later), TIGHTER, or DIFFERENT (it changes risk in no direction that the knob alone tells), the loosest "
+    "first; then what that comes to in figures, and what the rules of validate-config say of B that they do not of A. "
+    "Values are compared, not lines: a default written out, or 1% for 0.01, is no change. A and B are one file each, "
+    "taken alone; a file named by --config lies beneath both, and TRADECTL_CONFIG is not read. -v lists the changes "
+    "without risk, the notes and the arithmetic.",
+    example=(
+        "tradectl config diff running.toml new.toml",
+        "tradectl config diff running.toml new.toml --mode live_limited -v",
+        "tradectl --config base.toml config diff old.yaml new.yaml --json",
+    ),
+    exits={
+        ExitCode.OK: "nothing gets looser or different, B breaks no rule that A keeps, and run takes it",
+        ExitCode.DRIFT: "something gets looser or different, or a warning is new: somebody should look",
+        ExitCode.REFUSED: "run refuses B: an error by the rules, new or old, or a knob that is not available yet",
+        ExitCode.CONFIG: "A or B does not load: nothing was compared",
+    },
+)
+def diff(
+    ctx: typer.Context,
+    a: Annotated[Path, typer.Argument(metavar="A", help="What runs today.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="What is meant to run.")],
+    mode: Annotated[
+        str | None,
+        typer.Option(help="paper, testnet, live_limited, live. [default: what each file is evidently for]"),
+    ] = None,
+) -> ExitCode:
+    inv = invocation(ctx)
+    from tradectl.cli import render
+    from tradectl.cli.commands import config_diff_screen
+    from tradectl.config.available import MODES
+    from tradectl.operations import config_diff
+
+    if mode is not None and mode not in MODES:
+        raise UsageError(f"there is no mode {mode!r}", hint=f"one of: {', '.join(MODES)}")
+    found = config_diff.plan(a, b, typed_layers(ctx), mode)
+    render.answer(
+        inv,
+        "config diff",
+        config_diff_screen.plain(found),
+        lambda screen: config_diff_screen.draw(screen, found, verbose=inv.verbose > 0),
+    )
+    return found.exit_code
 
 
 @page(
