@@ -90,6 +90,13 @@ def test_what_it_prints_is_the_portfolio_in_plain_numbers(tmp_path: Path) -> Non
     assert "no move at all is proved safe" in done.stdout
 
 
+def test_a_move_that_ends_just_before_the_stops_leaves_them(tmp_path: Path) -> None:
+    code, proof = proved(tmp_path, THEN)
+    bot = proof["replay"]["bot"]
+    assert code == 2 and proof["move"] == proof["stops_end_at"] < proof["asked"]
+    assert bot["positions"] == bot["stops"] == len(proof["replay"]["positions"]) > 0
+
+
 def test_the_same_caps_below_the_halt_are_safe_up_to_a_move(tmp_path: Path) -> None:
     safe = THEN.replace("auction_max_margin_util: 90%", "auction_max_margin_util: 60%")
     assert safe != THEN

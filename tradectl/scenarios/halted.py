@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tradectl.config.schema import Config
 from tradectl.domain.candle import MINUTE_MS
+from tradectl.domain.money import ZERO
 from tradectl.domain.position import Protection, coverage
 from tradectl.domain.system_state import LatchName
 from tradectl.engine.assemble import RunOptions
@@ -36,8 +37,8 @@ SWEPT_WITHIN_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """reason: of the halt; '' where it did not come. stops: how many positions are covered by the very stops that they
-    had before the bot was there, and still after its sweep."""
+    """reason: of the halt; '' where it did not come. positions: before the bot was there. stops: how many of them are
+    still held after its sweep, and covered by the very stops that they had."""
 
     reason: str
     positions: int
@@ -64,14 +65,14 @@ def halted(book: Book, own: Config, peak: Decimal | None) -> Halted:
 
 
 def _world(book: Book, config: Config, folder: Path) -> World:
-    """The exchange as it stands, and a market that stands still from here on."""
+    """The exchange as it stands, and a market that stands still from here on: what it came near, it does not touch."""
     instruments = dict(book.state.instruments)
     prices = {symbol: one.last for symbol, one in book.state.prices.items()}
     start_ms = book.state.server_ms - book.state.server_ms % MINUTE_MS + MINUTE_MS
     warm = candles_needed(config, make(config).needs) + 2
 
     def market(world: World) -> ScriptedFeed:
-        feed = ScriptedFeed(instruments, prices, warm, world.start_ms, config.symbols()[0])
+        feed = ScriptedFeed(instruments, prices, warm, world.start_ms, config.symbols()[0], ZERO)
         feed.symbols = tuple(symbol for symbol in config.symbols() if symbol in instruments)
         return feed
 
@@ -104,6 +105,7 @@ def _ground(own: Config) -> Config:
 
 async def _watch(world: World, ears: Ears, peak: Decimal | None) -> Halted:
     stops = {order.order_id for order in views.open_orders(world.exchange.state) if order.protective}
+    positions = len(views.snapshot(world.exchange.state).positions)
     market = asyncio.get_running_loop().create_task(world.market())
     try:
         bot = _start(world)
@@ -112,12 +114,12 @@ async def _watch(world: World, ears: Ears, peak: Decimal | None) -> Halted:
             _remember(world, peak)
             _start(world)
         if not await _until(lambda: _reason(world)):
-            return Halted("", len(views.snapshot(world.exchange.state).positions), 0, _lines(ears))
+            return Halted("", positions, 0, _lines(ears))
         await asyncio.sleep(SWEPT_WITHIN_S)
         snapshot = views.snapshot(world.exchange.state)
         kept = tuple(order for order in snapshot.orders if order.order_id in stops)
         covered = [one for one in snapshot.positions if coverage(one, kept).protection is Protection.COVERED]
-        return Halted(_reason(world), len(snapshot.positions), len(covered), _lines(ears))
+        return Halted(_reason(world), positions, len(covered), _lines(ears))
     finally:
         market.cancel()
         await world.end()

@@ -23,12 +23,22 @@ _TURNOVER = Decimal(50_000)  # of each candle, quote currency: a liquid market
 
 
 class ScriptedFeed(RoughFeed):
-    """A Feed whose next candles are made when they begin. `traded` are the markets that the bot is to trade."""
+    """A Feed whose next candles are made when they begin. `traded` are the markets that the bot is to trade.
+
+    reach: of a candle's extremes beyond its body, of the price.
+    """
 
     def __init__(
-        self, instruments: dict[str, Instrument], prices: dict[str, Decimal], warm: int, first_ms: int, traded: str
+        self,
+        instruments: dict[str, Instrument],
+        prices: dict[str, Decimal],
+        warm: int,
+        first_ms: int,
+        traded: str,
+        reach: Decimal = REACH,
     ) -> None:
         self._instruments = instruments
+        self._reach = reach
         begin_ms = first_ms - warm * MINUTE_MS
         candles = {
             symbol: [self._quiet(symbol, begin_ms + index * MINUTE_MS, price) for index in range(warm)]
@@ -54,8 +64,8 @@ class ScriptedFeed(RoughFeed):
 
     def _candle(self, symbol: str, open_ms: int, opened: Decimal, close: Decimal) -> Candle:
         instrument = self._instruments[symbol]
-        high = instrument.ceil_price(max(opened, close) * (1 + REACH))
-        low = max(instrument.floor_price(min(opened, close) * (1 - REACH)), instrument.tick_size)
+        high = instrument.ceil_price(max(opened, close) * (1 + self._reach))
+        low = max(instrument.floor_price(min(opened, close) * (1 - self._reach)), instrument.tick_size)
         return Candle(open_ms, opened, high, low, close, (_TURNOVER / close).quantize(Decimal("0.001")))
 
     # What a scenario asks for
