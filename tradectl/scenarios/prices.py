@@ -38,9 +38,7 @@ def rough_candles(
         last = max(middle // 4, round(opened + step + (middle - opened) * 0.02))
         high = max(opened, last) + round(abs(source.gauss(0, rough.reach * middle)))
         low = max(1, min(opened, last) - round(abs(source.gauss(0, rough.reach * middle))))
-        found.append(
-            Candle(first_ms + index * MINUTE_MS, opened * tick, high * tick, low * tick, last * tick, volume)
-        )
+        found.append(Candle(first_ms + index * MINUTE_MS, opened * tick, high * tick, low * tick, last * tick, volume))
     return found
 
 

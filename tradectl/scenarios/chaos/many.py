@@ -7,9 +7,10 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
@@ -26,7 +27,9 @@ MINUTES = ACTIVE_MINUTES + SETTLE_MINUTES  # that a world lasts
 _CHUNK = 4
 
 
-def verdicts(seeds: range, jobs: int, *, own: Own | None = None, keep: Path | None = None) -> Iterator[Verdict]:
+def verdicts(
+    seeds: range, jobs: int, *, own: Own | None = None, keep: Path | None = None
+) -> Generator[Verdict, None, None]:
     """In the order of the seeds, however many work on them. keep: an empty folder, where there is one seed only.
 
     Raises ToolError where a worker is killed by somebody else (a machine that is out of memory).
@@ -35,7 +38,7 @@ def verdicts(seeds: range, jobs: int, *, own: Own | None = None, keep: Path | No
         for seed in seeds:
             yield run_seed(seed, drawn=draw(seed, own), keep=keep)
         return
-    root = scratch_folder("chaos-")
+    root = scratch_folder(f"chaos-{os.getpid()}-")
     others = set(active_children())
     pool = ProcessPoolExecutor(
         min(jobs, len(seeds)), mp_context=get_context("spawn"), initializer=_ready, initargs=(root,)
@@ -43,7 +46,9 @@ def verdicts(seeds: range, jobs: int, *, own: Own | None = None, keep: Path | No
     try:
         # Small runs are spread over all cores; large ones save the way to and from.
         chunk = max(1, min(_CHUNK, len(seeds) // (2 * jobs)))
-        yield from pool.map(partial(_one, own, root), seeds, chunksize=chunk)
+        with _interrupts_held():
+            found = pool.map(partial(_one, own, root), seeds, chunksize=chunk)
+        yield from found
     except BrokenProcessPool as error:
         raise ToolError(
             "a process that lived through seeds was killed",
@@ -51,11 +56,22 @@ def verdicts(seeds: range, jobs: int, *, own: Own | None = None, keep: Path | No
             hint="--jobs 1",
         ) from error
     finally:
-        for child in active_children():
-            if child not in others:
-                child.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
-        shutil.rmtree(root, ignore_errors=True)
+        with _interrupts_held():
+            for child in active_children():
+                if child not in others:
+                    child.terminate()
+            pool.shutdown(wait=True, cancel_futures=True)
+            shutil.rmtree(root, ignore_errors=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C comes a moment later. A process that is started meanwhile never hears of it: its parent answers for it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _one(own: Own | None, root: Path, seed: int) -> Verdict:
@@ -68,8 +84,7 @@ def _one(own: Own | None, root: Path, seed: int) -> Verdict:
 
 
 def _ready(root: Path) -> None:
-    """A worker: Ctrl-C is its parent's to answer, and it does not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A worker does not outlive its parent, whatever that died of."""
     threading.Thread(target=_orphaned, args=(root,), daemon=True).start()
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tradectl import logs
 from tradectl.domain.candle import MINUTE_MS
+from tradectl.domain.intent import ClientId, Purpose
 from tradectl.engine.assemble import RunOptions
 from tradectl.errors import ExitCode
 from tradectl.operations.killswitch_check import check
@@ -203,7 +204,9 @@ class _Life:
                 self.watch.accepted,
                 self.held_to,
                 young=frozenset(
-                    symbol for symbol in self.watch.naked_since if self._naked_for_ms(symbol) < self.held_to.naked_s * 1000
+                    symbol
+                    for symbol in self.watch.naked_since
+                    if self._naked_for_ms(symbol) < self.held_to.naked_s * 1000
                 ),
                 no_room=frozenset(symbol for symbol in self.watch.naked_since if self._left_and_no_room(symbol)),
             )
@@ -227,10 +230,11 @@ class _Life:
             self.watch.violate("restarting twice equals once", trace.difference(*pictures))
 
     def _lived(self) -> dict[str, int]:
-        """Bots that died and were started again, calls that went wrong, and what happened, by its kind or its doer."""
+        """Entries that were accepted, bots that died, calls that went wrong, and what happened by its kind or doer."""
         kinds = Counter(one.kind for one in self.drawn.happenings)
         who = Counter(one.who for one in self.drawn.happenings)
         return {
+            "entries": sum(1 for one in self.watch.accepted if _is_entry(one)),
             "deaths": sum(_died(bot) for bot in self.world.bots),
             "faults": self.weather.drawn,
             "outages": kinds["outage"],
@@ -310,8 +314,8 @@ class _Life:
                     self.watch.violate("no position stays naked", f"{symbol} was naked for {lasted}")
 
     def _left_and_no_room(self, symbol: str) -> bool:
-        """It is not to be closed: the books do not count it as ours, or the configuration halts instead. The venue takes
-        no stop for it, and an alert says so."""
+        """It is not to be closed, as the books do not count it as ours or the configuration halts instead; the venue
+        takes no stop for it; an alert says so."""
         state = self.world.exchange.state
         most = state.settings.max_conditional_orders
         if most is None or conditional_orders(state.orders) < most:
@@ -325,6 +329,11 @@ class _Life:
         if bot is None or not bot.running or self.weather.outage or self.acts.disk:
             return False
         return not self.held_to.report_only
+
+
+def _is_entry(client_id: str) -> bool:
+    parsed = ClientId.parse(client_id)
+    return parsed is not None and parsed.purpose is Purpose.ENTRY
 
 
 def _died(bot: Bot) -> bool:

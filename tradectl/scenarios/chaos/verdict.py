@@ -40,7 +40,7 @@ def settled(
     """Everything that must hold now.
 
     young: symbols that have been naked for less than is allowed; the world ends before it is over
-    no_room: symbols of positions that are not to be closed, for which the venue takes no further stop; an alert must say so
+    no_room: of positions that are not to be closed and for which the venue takes no further stop; an alert says so
     """
     picture = views.snapshot(exchange.state)
     with db.read() as conn:
