@@ -1,4 +1,4 @@
-"""Worlds around an operator's configuration are held to his own numbers, and a fault of the product is found in them."""
+"""Worlds around an operator's configuration are held to his own numbers, and a planted fault is found in them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_planted_fault_is_found_and_its_replay_finds_it_again(
     """The gate of `risk.max_concurrent_positions` is taken out: the law knows the operator's own limit of one."""
     (tmp_path / "own file.yaml").write_text(ONE_AT_A_TIME)
     asked = ["scenarios", "run", "--chaos", "--jobs", "1", "--config", str(tmp_path / "own file.yaml")]
-    fault = FAULTS["positions_are_not_counted"]
+    fault = FAULTS["the_number_of_positions_is_not_limited"]
     with fault.fault():
         assert run([*asked, "--seeds", "8"]) == 2
         said = capsys.readouterr().out

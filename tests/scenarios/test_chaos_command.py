@@ -144,7 +144,6 @@ class Running:
         return [found for place in places for found in place.glob(f"chaos-{self.process.pid}-*")]
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("whole_group", [True, False])
 def test_ctrl_c_ends_all_of_it_and_says_what_was_done(tmp_path: Path, whole_group: bool) -> None:
     run = Running(tmp_path)
@@ -161,7 +160,6 @@ def test_ctrl_c_ends_all_of_it_and_says_what_was_done(tmp_path: Path, whole_grou
     assert run.folders() == []
 
 
-@pytest.mark.timeout(60)
 def test_who_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
     run = Running(tmp_path)
     run.until("of 100000 seeds, 0 failed\r")
