@@ -19,7 +19,9 @@ from tradectl.scenarios.chaos.bounds import bounds
 from tradectl.scenarios.chaos.draw import draw
 from tradectl.scenarios.chaos.laws import MEANING
 from tradectl.scenarios.chaos.own import own_of
+from tradectl.scenarios.chaos.run import run_seed
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 ONE_AT_A_TIME = """\
 market: {candidate_symbols: [BTCUSDT, ETHUSDT, SOLUSDT, ADAUSDT]}
 perps: {maxRequestsPerMinute: 900, maxRequestsPerSecond: 20, leverage: 7}
@@ -80,3 +82,16 @@ def test_every_law_is_said_in_words() -> None:
                 found |= {one.value for one in node.value.elts[:1] if isinstance(one, ast.Constant)}
     found |= {law for planted in FAULTS.values() for law in planted.laws}
     assert len(found) > 20 and found <= MEANING.keys(), found - MEANING.keys()
+
+
+# Each has shown something of a shipped configuration that no drawn one had.
+LEARNED = (
+    ("live_limited.toml", 107),  # a person bought while an entry was held up: half of equity, and a quarter not ours
+)
+
+
+@pytest.mark.parametrize(("name", "seed"), LEARNED)
+def test_what_was_learnt_stays_learnt(name: str, seed: int) -> None:
+    file = CONFIGS / name
+    verdict = run_seed(seed, drawn=draw(seed, own_of((file,), load((file,)).config)))
+    assert verdict.ok and verdict.entries, verdict.report()
