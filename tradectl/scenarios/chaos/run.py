@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -87,7 +88,7 @@ class _Faults(logging.Handler):
 def run_seed(seed: int, *, drawn: Drawn | None = None, steps: Steps | None = None, keep: Path | None = None) -> Verdict:
     """Lives through one seed. steps: where the first bot dies, and its recovery after it. keep: a folder that stays."""
     drawn = drawn or draw(seed)
-    folder = keep or scratch_folder("chaos-")
+    folder = keep or scratch_folder(f"chaos-{os.getpid()}-")
     try:
         with state_folder(folder), _listening() as faults:
             return virtual.run(_Life(drawn, folder, faults, steps).live())
