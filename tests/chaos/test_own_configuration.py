@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tradectl.scenarios.chaos.draw import draw
 from tradectl.scenarios.chaos.laws import MEANING
 from tradectl.scenarios.chaos.own import own_of
 from tradectl.scenarios.chaos.run import run_seed
+from tradectl.scenarios.chaos.watch import Limits
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 ONE_AT_A_TIME = """\
@@ -70,6 +72,17 @@ def test_what_the_checker_is_patient_with_is_what_the_configuration_allows() -> 
     assert patient.naked_s == 90 + 75 + 10 * 5 and patient.halts and not drawn.halts
     assert bounds(of(auto_recovery={"max_per_day": 0})).recoveries == 0
     assert drawn.limits.exposure == Decimal("0.5")
+
+
+def test_an_entry_beyond_what_the_configuration_allows_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bot has the operator's limit; the law is given a smaller one, as if the bot had ignored it."""
+    file = CONFIGS / "live_limited.toml"
+    own = own_of((file,), load((file,)).config)
+    held_to = bounds(own.config)
+    smaller = replace(held_to, limits=Limits(3, Decimal("0.01"), Decimal("0.01")))
+    monkeypatch.setattr("tradectl.scenarios.chaos.run.bounds", lambda config: smaller)
+    found = run_seed(LEARNED[0][1], drawn=draw(LEARNED[0][1], own)).violations
+    assert {one.what.split()[0] for one in found if one.law == "limits"} == {"exposure", "margin"}
 
 
 def test_every_law_is_said_in_words() -> None:

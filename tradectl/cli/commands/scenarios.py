@@ -70,10 +70,12 @@ def run(
         bool, typer.Option("--evidence", help="The evidence of what passed as well, and whole.")
     ] = False,
     chaos: Annotated[bool, typer.Option("--chaos", help="Worlds of chance around your configuration.")] = False,
-    seeds: Annotated[int | None, typer.Option(metavar="N", min=1, help="With --chaos: how many; else 50.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=100_000, help="With --chaos: how many; else 50.")
+    ] = None,
     first: Annotated[int | None, typer.Option(metavar="K", min=0, help="With --chaos: the first one; else 0.")] = None,
     jobs: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="With --chaos: processes; else all cores.")
+        int | None, typer.Option(metavar="N", min=1, max=256, help="With --chaos: processes; else all cores.")
     ] = None,
 ) -> ExitCode:
     inv = invocation(ctx, unnamed=True)
