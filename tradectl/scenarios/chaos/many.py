@@ -7,11 +7,11 @@ import os
 import shutil
 import signal
 import threading
+from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import partial
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -46,9 +46,11 @@ def verdicts(
     try:
         # Small runs are spread over all cores; large ones save the way to and from.
         chunk = max(1, min(_CHUNK, len(seeds) // (2 * jobs)))
+        # Not `map`: it cancels what it was not asked for, and a pool whose workers are gone stumbles over that.
         with _interrupts_held():
-            found = pool.map(partial(_one, own, root), seeds, chunksize=chunk)
-        yield from found
+            coming = deque(pool.submit(_some, own, root, seeds[at : at + chunk]) for at in range(0, len(seeds), chunk))
+        while coming:
+            yield from coming.popleft().result()
     except BrokenProcessPool as error:
         raise ToolError(
             "a process that lived through seeds was killed",
@@ -72,6 +74,10 @@ def _interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _some(own: Own | None, root: Path, seeds: range) -> list[Verdict]:
+    return [_one(own, root, seed) for seed in seeds]
 
 
 def _one(own: Own | None, root: Path, seed: int) -> Verdict:
