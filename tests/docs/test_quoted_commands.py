@@ -37,7 +37,8 @@ ANSWERS = {
     "ess disable --approver ada --reason 'looked at, understood'": 2,
     "ess reset --approver ada --reason 'looked at, understood'": 2,
 }
-CYCLES_AT_MOST = 20  # of a quoted run: how long it goes on is not what is looked at here
+# How long a quoted run goes on is not what is looked at here.
+AT_MOST = {"--cycles": 20, "--seeds": 3}
 
 
 def tradectl(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -88,9 +89,10 @@ def first_quoted() -> dict[Path, list[str]]:
 def _plain(quoted: str) -> str:
     """The words to type, placeholders filled in, as one line."""
     words = [PLACEHOLDERS.get(word, word) for word in shlex.split(quoted)[1:]]
-    if "--cycles" in words:
-        number = words.index("--cycles") + 1
-        words[number] = str(min(int(words[number]), CYCLES_AT_MOST))
+    for option, most in AT_MOST.items():
+        if option in words:
+            number = words.index(option) + 1
+            words[number] = str(min(int(words[number]), most))
     return shlex.join(words)
 
 

@@ -3,7 +3,7 @@ scenario's file changes. All of it is said, so that nobody takes a rehearsal for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -34,9 +34,9 @@ def effective(files: Sequence[Path], own: Config, story: Story) -> Effective:
     for need in story.needs:
         if why := _unmet(own, need):
             return Effective(None, (), why)
-    ground = _ground(own)
-    changed = (*(f"{key_of(path)} = {_shown(value)}" for path, value in ground.values.items()), *story.said_changes())
-    checked = check([str(file) for file in files], (ground, story.changes))
+    layer = ground(own)
+    changed = (*said(layer), *story.said_changes())
+    checked = check([str(file) for file in files], (layer, story.changes))
     if checked.resolved is None:
         faults = "; ".join(str(fault) for fault in checked.faults)
         return Effective(None, changed, f"what it changes contradicts the configuration: {faults}")
@@ -59,8 +59,14 @@ def _unmet(config: Config, need: Need) -> str:
     return ""
 
 
-def _ground(own: Config) -> Layer:
-    """What the simulated exchange in virtual time needs, where the configuration has it otherwise."""
+def said(layer: Layer) -> tuple[str, ...]:
+    """What it changes, a text each."""
+    return tuple(f"{key_of(path)} = {_shown(value)}" for path, value in layer.values.items())
+
+
+def ground(own: Config, more: Mapping[tuple[str, ...], Any] | None = None) -> Layer:
+    """What the simulated exchange in virtual time needs, where the configuration has it otherwise. `more`: what a kind
+    of scenario needs beside it, or instead."""
     wanted: dict[tuple[str, ...], Any] = {
         ("perps", "interval"): "1m",
         ("perps", "symbol"): own.symbols()[0],
@@ -68,6 +74,7 @@ def _ground(own: Config) -> Layer:
         ("venue", "name"): "sim",
         ("sim", "source"): "generated",
         ("engine", "cycle_seconds"): min(own.engine.cycle_seconds, SLOWEST_CYCLE_S),
+        **(more or {}),
     }
     layer = Layer("scenario")
     for path, value in wanted.items():
@@ -83,4 +90,6 @@ def _ground(own: Config) -> Layer:
 def _shown(value: object) -> str:
     if value is None:
         return "not set"
-    return "false" if value is False else "none" if value == () else str(value)
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
+    return "false" if value is False else str(value)

@@ -21,6 +21,7 @@ class Roughness:
     reach: float = 0.0015
     jump_chance: float = 0.06
     jump: float = 3
+    turnover: Decimal | None = None  # of a candle, in quote currency; None: a thousand contracts, whatever their price
 
 
 def rough_candles(
@@ -29,6 +30,7 @@ def rough_candles(
     """`count` one-minute candles around `price`, pulled back to it."""
     tick = instrument.tick_size
     middle = last = round(price / tick)
+    volume = Decimal(1000) if rough.turnover is None else Decimal(round(rough.turnover / price) or 1)
     found = []
     for index in range(count):
         opened = last
@@ -36,9 +38,7 @@ def rough_candles(
         last = max(middle // 4, round(opened + step + (middle - opened) * 0.02))
         high = max(opened, last) + round(abs(source.gauss(0, rough.reach * middle)))
         low = max(1, min(opened, last) - round(abs(source.gauss(0, rough.reach * middle))))
-        found.append(
-            Candle(first_ms + index * MINUTE_MS, opened * tick, high * tick, low * tick, last * tick, Decimal(1000))
-        )
+        found.append(Candle(first_ms + index * MINUTE_MS, opened * tick, high * tick, low * tick, last * tick, volume))
     return found
 
 

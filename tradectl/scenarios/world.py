@@ -38,6 +38,7 @@ from tradectl.sim.venue import SimVenue
 from tradectl.venue.synced import SyncedClock
 
 START_MS = 1_704_067_200_000  # 2024-01-01T00:00Z
+DIED = "died"  # how the life of a process ended that was killed
 WARM = 60  # closed candles before the first cycle
 Watcher = Callable[[Op, Applied, ExchangeState, ExchangeState], None]  # operation, what it did, state before, after
 
@@ -251,7 +252,7 @@ class World:
             stack.close()
             return "ended"
         except (Died, asyncio.CancelledError):
-            return "died"
+            return DIED
         except TradectlError as error:
             self._close(machine, stack)
             if type(error).__name__ == "ToolError":

@@ -41,16 +41,21 @@ def list_scenarios(
 @page(
     "Plays scenarios: the real bot and the real commands, with your configuration, on a simulated exchange in virtual"
     " time. Each expectation comes with its evidence: the log's line, or the exchange's books. Nothing of your account"
-    " is read or touched. A scenario that your configuration has switched off says so instead of passing.",
+    " is read or touched. A scenario that your configuration has switched off says so instead of passing."
+    " --chaos lives through small worlds of chance instead, each drawn from a seed: lost and false answers, kills, full"
+    " disks, clocks, outages, people who trade on the account, and other operators' commands. It holds each to the"
+    " tool's promises, and names the command that replays a seed that breaks one.",
     example=[
         "tradectl scenarios run --config configs/live.toml",
         "tradectl scenarios run daily-loss --watch",
         "tradectl scenarios run --file own.yaml --junit results.xml",
+        "tradectl scenarios run --chaos --seeds 200 --config configs/live.toml",
     ],
     exits={
-        ExitCode.OK: "every scenario passed that means anything with this configuration",
-        ExitCode.DRIFT: "none failed, but one that was named is not meaningful here, or one could not be tried",
-        ExitCode.REFUSED: "a scenario failed: do not trade with this build and configuration",
+        ExitCode.OK: "every scenario passed that means anything with this configuration; no seed broke a law",
+        ExitCode.DRIFT: "none failed, but one that was named is not meaningful here, or one could not be tried;"
+        " no order was entered in any seed, which proves nothing",
+        ExitCode.REFUSED: "a scenario failed or a seed broke a law: do not trade with this build and configuration",
         ExitCode.CONFIG: "the configuration or a scenario's file is invalid: file, line and what to write",
     },
 )
@@ -64,6 +69,14 @@ def run(
     evidence: Annotated[
         bool, typer.Option("--evidence", help="The evidence of what passed as well, and whole.")
     ] = False,
+    chaos: Annotated[bool, typer.Option("--chaos", help="Worlds of chance around your configuration.")] = False,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=100_000, help="With --chaos: how many; else 50.")
+    ] = None,
+    first: Annotated[int | None, typer.Option(metavar="K", min=0, help="With --chaos: the first one; else 0.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=256, help="With --chaos: processes; else all cores.")
+    ] = None,
 ) -> ExitCode:
     inv = invocation(ctx, unnamed=True)
 
@@ -74,6 +87,16 @@ def run(
     from tradectl.scenarios import junit as xml
     from tradectl.scenarios import play, shelf
 
+    if chaos:
+        from tradectl.cli.commands import scenarios_chaos
+
+        scenarios_chaos.alone(
+            {"NAME": bool(names), "--file": bool(file), "--watch": watch, "--junit": junit, "--evidence": evidence}
+        )
+        return scenarios_chaos.run(inv, seeds=seeds, first=first or 0, jobs=jobs)
+    for option, given in {"--seeds": seeds, "--first": first, "--jobs": jobs}.items():
+        if given is not None:
+            raise UsageError(f"{option} goes with --chaos", hint="tradectl scenarios run --chaos --seeds 50")
     own = load(inv.config).config
     stories = shelf.chosen(names or (), file or ())
     if watch and (len(stories) != 1 or inv.json):

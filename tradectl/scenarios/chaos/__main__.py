@@ -7,18 +7,14 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
-from multiprocessing import get_context
+from collections.abc import Sequence
 from pathlib import Path
 
-from tradectl.domain.candle import MINUTE_MS
-from tradectl.scenarios.chaos.draw import ACTIVE_MINUTES, SETTLE_MINUTES, draw
-from tradectl.scenarios.chaos.run import Verdict, run_seed
+from tradectl.scenarios.chaos.draw import draw
+from tradectl.scenarios.chaos.many import claims_in_words, lived_s, verdicts, world_in_words
+from tradectl.scenarios.chaos.run import Verdict
 
 SHOWN = 20  # failing seeds that are printed in full
-_CHUNK = 4
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,12 +22,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = _asked(argv)
     seeds = range(asked.first, asked.first + asked.seeds) if asked.seed is None else range(asked.seed, asked.seed + 1)
     if asked.seed is not None:
-        _tell(asked.seed)
+        print("\n".join(world_in_words(draw(asked.seed))))
     began = time.monotonic()
     failed: list[Verdict] = []
     traces = hashlib.sha256()
     fills = entries = 0
-    for count, verdict in enumerate(_verdicts(seeds, asked.jobs, asked.keep), 1):
+    for count, verdict in enumerate(verdicts(seeds, asked.jobs, keep=asked.keep), 1):
         traces.update(f"{verdict.seed}:{verdict.trace}\n".encode())
         fills += verdict.fills
         entries += verdict.entries
@@ -40,47 +36,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             if len(failed) <= SHOWN:
                 print(verdict.report(), flush=True)
         if asked.seed is not None:
-            _claims(verdict)
+            print("\n".join(claims_in_words(verdict)))
         if sys.stderr.isatty():
             print(f"\r{count} of {len(seeds)} seeds, {len(failed)} failed", end="", file=sys.stderr, flush=True)
     if sys.stderr.isatty():
         print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
     took = max(time.monotonic() - began, 0.001)
-    lived_s = len(seeds) * (ACTIVE_MINUTES + SETTLE_MINUTES) * MINUTE_MS / 1000
-    speed = lived_s / took / asked.jobs
+    speed = lived_s(len(seeds)) / took / asked.jobs
     print(
         f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''} from {seeds[0]}: {len(failed)} failed; "
         f"{entries} orders of ours, {fills} fills; {took:.0f} s on {asked.jobs} core{'s' if asked.jobs > 1 else ''}, "
         f"{speed:,.0f} × real time on each; trace {traces.hexdigest()[:16]}"
     )
     return 1 if failed else 0
-
-
-def _verdicts(seeds: range, jobs: int, keep: Path | None) -> Iterator[Verdict]:
-    """In the order of the seeds, however many work on them."""
-    if len(seeds) == 1 or jobs == 1:
-        for seed in seeds:
-            yield run_seed(seed, keep=keep)
-        return
-    with ExitStack() as stack:
-        pool = stack.enter_context(ProcessPoolExecutor(jobs, mp_context=get_context("spawn")))
-        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-        yield from pool.map(run_seed, seeds, chunksize=_CHUNK)
-
-
-def _tell(seed: int) -> None:
-    """What a world is made of, before it is lived through."""
-    drawn = draw(seed)
-    print(f"seed {seed}: {', '.join(drawn.instruments)}; faults {drawn.chance:g}, lies {drawn.lies:g}; {drawn.venue}")
-    for one in drawn.happenings:
-        at_s = (one.at_ms - drawn.calm_ms) / 1000 + ACTIVE_MINUTES * 60
-        print(f"  {at_s:7.1f} s  {one.who}: {one.kind} {one.args}")
-
-
-def _claims(verdict: Verdict) -> None:
-    for claim in verdict.claims:
-        code = "died" if claim.code is None else f"exit {int(claim.code)}"
-        print(f"  {claim.command} {claim.symbol}: {code} {claim.detail}".rstrip())
 
 
 def _asked(argv: Sequence[str] | None) -> argparse.Namespace:

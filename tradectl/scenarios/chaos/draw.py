@@ -10,6 +10,7 @@ from typing import Any
 from tradectl.config.schema import Config
 from tradectl.domain.candle import MINUTE_MS
 from tradectl.domain.instrument import Instrument
+from tradectl.scenarios.chaos.own import Own
 from tradectl.scenarios.world import START_MS
 from tradectl.sim.instruments import listed
 from tradectl.sim.state import FOR_EVER, HALTED, REDUCE_ONLY, WHILE_OPEN
@@ -17,6 +18,7 @@ from tradectl.sim.state import FOR_EVER, HALTED, REDUCE_ONLY, WHILE_OPEN
 PRICES = {"BTCUSDT": Decimal(60_000), "ETHUSDT": Decimal(3_000), "SOLUSDT": Decimal(150)}
 ACTIVE_MINUTES = 14
 SETTLE_MINUTES = 5
+TURNOVER = Decimal(1_000_000)  # a market that an operator chose trades; how much of it an entry may be is his own limit
 # What is done while an entry is on its way.
 AMBUSHES = ("killswitch", "killswitch", "kill", "pause", "buy", "sell", "close", "close_all", "flatten")
 LOTS = (60, 300, 300, 2_500)  # what a person trades at a time, in quote currency
@@ -52,6 +54,7 @@ class Drawn:
     lies: float
     happenings: tuple[Happening, ...]
     venue: dict[str, Any] = field(default_factory=dict)  # the exchange's own rules, where they are not the usual ones
+    turnover: Decimal | None = None  # of each market in a minute, in quote currency
 
     @property
     def calm_ms(self) -> int:
@@ -63,7 +66,10 @@ class Drawn:
         return ACTIVE_MINUTES + SETTLE_MINUTES
 
 
-def draw(seed: int) -> Drawn:
+def draw(seed: int, own: Own | None = None) -> Drawn:
+    """The world of a seed. own: around an operator's configuration, instead of one that is drawn as well."""
+    if own is not None:
+        return _around(seed, own)
     dice = random.Random(f"{seed}:world")
     symbols = sorted(dice.sample(sorted(PRICES), dice.choice([1, 1, 2, 3])))
     table = listed({})
@@ -83,6 +89,24 @@ def draw(seed: int) -> Drawn:
             )
         ),
         venue=_venue(random.Random(f"{seed}:venue"), symbols),
+    )
+
+
+def _around(seed: int, own: Own) -> Drawn:
+    dice, nerves = random.Random(f"{seed}:world"), random.Random(f"{seed}:safety")
+    count = min(dice.choice([1, 1, 2, 3]), len(own.instruments))
+    symbols = sorted(dice.sample(sorted(own.instruments), count))
+    happenings = [*_happenings(dice, symbols), *_halting(nerves, own.config, symbols)]
+    return Drawn(
+        seed=seed,
+        config=own.config,
+        instruments={symbol: _sliced(dice, own.instruments[symbol], own.prices[symbol]) for symbol in symbols},
+        prices={symbol: own.prices[symbol] for symbol in symbols},
+        chance=dice.choice([0.0, 0.01, 0.02, 0.05, 0.12]),
+        lies=dice.choice([0.0, 0.3, 0.6]),
+        happenings=tuple(sorted(happenings, key=lambda one: (one.at_ms, one.kind))),
+        venue=_venue(random.Random(f"{seed}:venue"), symbols),
+        turnover=TURNOVER,
     )
 
 

@@ -35,6 +35,7 @@ class Weather:
     ambush: Callable[[Call], Fate] | None = None  # what waits for an entry that is sent
     entries_first: int = 0  # that it lets by: an entry may have several slices
     over: bool = False  # the faults have stopped
+    drawn: int = 0  # calls that something has gone wrong with
 
 
 @dataclass
@@ -65,6 +66,7 @@ class RandomFates:
             return Fate(out_ms=out_ms, back_ms=back_ms, fault=DropRequest("the venue is not there"))
         if weather.over or dice.random() >= weather.chance:
             return Fate(out_ms=out_ms, back_ms=back_ms)
+        weather.drawn += 1
         if not call.changes:
             return Fate(out_ms=out_ms, back_ms=back_ms, fault=self._of_a_read(call))
         kind = dice.random()

@@ -20,7 +20,7 @@ TICK_MS = 2_000  # a state is looked at once a second
 Finding = tuple[str, str]
 
 
-def judged(conn: Connection, most_recoveries: int) -> Iterator[Finding]:
+def judged(conn: Connection, most_recoveries: int, reasons: tuple[str, ...]) -> Iterator[Finding]:
     """The journal told once more from its beginning: who set and cleared what, and what was recorded meanwhile."""
     active: dict[tuple[LatchName, str], str] = {}
     doubtful: set[str] = set()
@@ -36,7 +36,7 @@ def judged(conn: Connection, most_recoveries: int) -> Iterator[Finding]:
             if name is LatchName.HALT and row.actor == "bot":
                 recoveries += row.seq - last_seq > 1  # several halts that cleared in one commit are one
                 last_seq = row.seq
-                yield from _recovered(row.subject, reason, active, doubtful)
+                yield from _recovered(row.subject, reason, reasons, active, doubtful)
         elif row.kind == "outcome":
             if not IntentState(str(row.body["to"])).in_doubt:
                 doubtful.discard(row.subject)
@@ -56,10 +56,14 @@ def judged(conn: Connection, most_recoveries: int) -> Iterator[Finding]:
 
 
 def _recovered(
-    what: str, reason: str, active: dict[tuple[LatchName, str], str], doubtful: set[str]
+    what: str,
+    reason: str,
+    reasons: tuple[str, ...],
+    active: dict[tuple[LatchName, str], str],
+    doubtful: set[str],
 ) -> Iterator[Finding]:
     law = "a halt waits for a person"
-    if not reason.startswith("MARGIN_CRITICAL"):
+    if not reason.startswith(reasons):
         yield law, f"{what} cleared itself: {reason}"
     others = [name.value for name, _ in active if name is not LatchName.HALT]
     if others:

@@ -9,27 +9,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tradectl import logs
 from tradectl.domain.candle import MINUTE_MS
+from tradectl.domain.intent import ClientId, Purpose
 from tradectl.engine.assemble import RunOptions
 from tradectl.errors import ExitCode
 from tradectl.operations.killswitch_check import check
 from tradectl.scenarios import virtual
 from tradectl.scenarios.chaos import trace, verdict
 from tradectl.scenarios.chaos.acts import Acts, Claim
+from tradectl.scenarios.chaos.bounds import bounds
 from tradectl.scenarios.chaos.draw import ACTIVE_MINUTES, SETTLE_MINUTES, Drawn, draw
 from tradectl.scenarios.chaos.fates import Weather
 from tradectl.scenarios.chaos.halts import Cooldown
-from tradectl.scenarios.chaos.watch import Limits, Violation, Watch
+from tradectl.scenarios.chaos.watch import Violation, Watch
 from tradectl.scenarios.machine import Steps
+from tradectl.scenarios.prices import Roughness
 from tradectl.scenarios.scratch import scratch_folder, state_folder
-from tradectl.scenarios.world import START_MS, World
+from tradectl.scenarios.world import DIED, START_MS, Bot, World
 from tradectl.sim import views
 from tradectl.sim.attached import conditional_orders
 from tradectl.sim.ops import SetSymbolStatus
@@ -38,8 +43,6 @@ from tradectl.store import identity, positions
 from tradectl.store.database import Database
 
 REPLAY = "make chaos SEED={seed}"
-NAKED_SECONDS = 90  # of one bot that runs, with venue and store there: longer than any retry of a single fault
-HARD_SECONDS = 240  # whatever the faults, and however often it was restarted: each begins to count refusals anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Verdict:
     entries: int
     claims: tuple[Claim, ...] = ()
     steps: int = 0
+    lived: Mapping[str, int] = field(default_factory=dict)  # what it has come through, by its name: how often
 
     @property
     def ok(self) -> bool:
@@ -84,7 +88,7 @@ class _Faults(logging.Handler):
 def run_seed(seed: int, *, drawn: Drawn | None = None, steps: Steps | None = None, keep: Path | None = None) -> Verdict:
     """Lives through one seed. steps: where the first bot dies, and its recovery after it. keep: a folder that stays."""
     drawn = drawn or draw(seed)
-    folder = keep or scratch_folder("chaos-")
+    folder = keep or scratch_folder(f"chaos-{os.getpid()}-")
     try:
         with state_folder(folder), _listening() as faults:
             return virtual.run(_Life(drawn, folder, faults, steps).live())
@@ -105,29 +109,25 @@ class _Life:
             drawn.instruments,
             drawn.prices,
             drawn.minutes,
+            rough=Roughness(turnover=drawn.turnover),
             options=options,
             venue=drawn.venue,
         )
         self.weather = Weather(chance=drawn.chance, lies=drawn.lies)
         self.acts = Acts(self.world, self.weather, bot_steps=steps, on_claim=self._claimed)
         self.steps = steps
-        risk = drawn.config.risk
+        self.held_to = bounds(drawn.config)
         self.watch = Watch(
             store=self.world.store,
             tag=self._tag,
-            limits=Limits(
-                risk.max_concurrent_positions,
-                risk.max_exposure_pct,
-                min(risk.auction_max_margin_util, risk.max_aggregate_margin_pct_equity),
-            ),
+            limits=self.held_to.limits,
             now_ms=self.world.now_ms,
             touched=self.acts.touched,
             by_person=lambda: self.world.exchange.by_person,
             loosened=self.acts.operators.loosened,
             adopted=self.acts.operators.adopted,
         )
-        minutes = drawn.config.ess.cooldown_minutes
-        self.cooldown = Cooldown(minutes, self.watch.violate, self.world.now_ms)
+        self.cooldown = Cooldown(self.held_to.cooldown_minutes, self.watch.violate, self.world.now_ms)
         self.world.exchange.watchers.append(self.watch.see)
         self._stamp = ""
         self._good_ms = 0
@@ -166,6 +166,7 @@ class _Life:
             entries=len(self.watch.accepted),
             claims=tuple(self.acts.claims),
             steps=self.steps.taken if self.steps is not None else 0,
+            lived=self._lived(),
         )
         self.watch.close()
         await world.end()
@@ -198,18 +199,17 @@ class _Life:
 
     def _judge(self) -> None:
         with Database.open(self.world.store, expect=None, readonly=True) as db:
-            config = self.drawn.config
             found = verdict.settled(
                 db,
                 self.world.exchange,
                 self.watch.accepted,
-                config.sim.start_balance,
-                report_only=config.safety.protection.unexplained == "report",
-                most_recoveries=config.safety.auto_recovery.max_per_day,
+                self.held_to,
                 young=frozenset(
-                    symbol for symbol in self.watch.naked_since if self._naked_for_ms(symbol) < NAKED_SECONDS * 1000
+                    symbol
+                    for symbol in self.watch.naked_since
+                    if self._naked_for_ms(symbol) < self.held_to.naked_s * 1000
                 ),
-                no_room=frozenset(symbol for symbol in self.watch.naked_since if self._others_and_no_room(symbol)),
+                no_room=frozenset(symbol for symbol in self.watch.naked_since if self._left_and_no_room(symbol)),
             )
             for law, what in found:
                 self.watch.violate(law, what)
@@ -229,6 +229,21 @@ class _Life:
             pictures.append(trace.standing(self.world.store, self.world.exchange))
         if pictures[0] != pictures[1]:
             self.watch.violate("restarting twice equals once", trace.difference(*pictures))
+
+    def _lived(self) -> dict[str, int]:
+        """Entries that were accepted, bots that died, calls that went wrong, and what happened by its kind or doer."""
+        kinds = Counter(one.kind for one in self.drawn.happenings)
+        who = Counter(one.who for one in self.drawn.happenings)
+        return {
+            "entries": sum(1 for one in self.watch.accepted if _is_entry(one)),
+            "deaths": sum(_died(bot) for bot in self.world.bots),
+            "faults": self.weather.drawn,
+            "outages": kinds["outage"],
+            "disks": kinds["disk"],
+            "clocks": kinds["clock"],
+            "people": who["person"],
+            "commands": len(self.acts.claims),
+        }
 
     def _trades(self) -> int:
         return trace.closed_trades(self.world.store)
@@ -289,32 +304,42 @@ class _Life:
                 with self.watch._reading().read() as conn:
                     self.cooldown.look(conn)
             for symbol in self.watch.naked_since:
-                could = quiet and symbol not in self.acts.halted and not self._others_and_no_room(symbol)
+                could = quiet and symbol not in self.acts.halted and not self._left_and_no_room(symbol)
                 if not could:
                     continue
                 patience[symbol] = patience.get(symbol, 0) + 1
                 of_this_bot[symbol] = of_this_bot.get(symbol, 0) + 1
                 soon = self.drawn.chance <= 0.05 or self.weather.over
-                if patience[symbol] == HARD_SECONDS or (soon and of_this_bot[symbol] == NAKED_SECONDS):
+                if patience[symbol] == self.held_to.hard_s or (soon and of_this_bot[symbol] == self.held_to.naked_s):
                     lasted = f"{of_this_bot[symbol]} s of a running bot, {patience[symbol]} s in all"
                     self.watch.violate("no position stays naked", f"{symbol} was naked for {lasted}")
 
-    def _others_and_no_room(self, symbol: str) -> bool:
-        """The books do not count it as ours, so it is not closed; the venue takes no stop for it; an alert says so."""
+    def _left_and_no_room(self, symbol: str) -> bool:
+        """It is not to be closed, as the books do not count it as ours or the configuration halts instead; the venue
+        takes no stop for it; an alert says so."""
         state = self.world.exchange.state
         most = state.settings.max_conditional_orders
         if most is None or conditional_orders(state.orders) < most:
             return False
         with self.watch._reading().read() as conn:
             alarmed = verdict.alarmed(conn, symbol, self.watch.naked_since[symbol])
-            return alarmed and symbol not in positions.alive(conn)
+            return alarmed and (self.held_to.halts or symbol not in positions.alive(conn))
 
     def _somebody_could_act(self) -> bool:
         bot = self.acts.bot
         if bot is None or not bot.running or self.weather.outage or self.acts.disk:
             return False
-        report_only = self.drawn.config.safety.protection.unexplained == "report"
-        return not report_only
+        return not self.held_to.report_only
+
+
+def _is_entry(client_id: str) -> bool:
+    parsed = ClientId.parse(client_id)
+    return parsed is not None and parsed.purpose is Purpose.ENTRY
+
+
+def _died(bot: Bot) -> bool:
+    task = bot.task
+    return task is not None and task.done() and not task.cancelled() and task.result() == DIED
 
 
 @contextmanager

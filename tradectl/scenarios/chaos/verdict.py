@@ -13,6 +13,7 @@ from tradectl.domain.position import Protection, coverage
 from tradectl.domain.snapshot import Snapshot
 from tradectl.domain.system_state import LatchName
 from tradectl.scenarios.chaos import halts
+from tradectl.scenarios.chaos.bounds import Bounds
 from tradectl.scenarios.chaos.watch import surplus
 from tradectl.scenarios.world import Exchange
 from tradectl.sim import views
@@ -31,17 +32,15 @@ def settled(
     db: Database,
     exchange: Exchange,
     accepted: dict[str, str],
-    start_balance: Decimal,
+    held_to: Bounds,
     *,
-    report_only: bool,
-    most_recoveries: int,
     young: frozenset[str] = frozenset(),
     no_room: frozenset[str] = frozenset(),
 ) -> list[Finding]:
-    """Everything that must hold now. report_only: positions that nothing of ours explains are not protected.
+    """Everything that must hold now.
 
     young: symbols that have been naked for less than is allowed; the world ends before it is over
-    no_room: symbols of other people's positions for which the venue takes no further stop; an alert must say so
+    no_room: of positions that are not to be closed and for which the venue takes no further stop; an alert says so
     """
     picture = views.snapshot(exchange.state)
     with db.read() as conn:
@@ -50,16 +49,16 @@ def settled(
         managed = positions.alive(conn)
         found = [
             *_fills(conn, exchange),
-            *_money(conn, exchange, start_balance),
+            *_money(conn, exchange, held_to.start_balance),
             *_books(picture, trades, managed),
             *_intents(recorded, accepted),
             *_latches(conn),
-            *halts.judged(conn, most_recoveries),
+            *halts.judged(conn, held_to.recoveries, held_to.reasons),
             *_journal(conn),
             *_alerts(conn),
         ]
     left_alone = frozenset(position.symbol for position in picture.positions if position.symbol not in managed)
-    if not report_only:
+    if not held_to.report_only:
         left_alone = frozenset()
     found += _protection(picture, exchange, db.identity.store_tag, young | left_alone | no_room, left_alone)
     left = emergency.look(db.path)

@@ -149,12 +149,15 @@ class Watch:
         symbols = {position.symbol for position in snapshot.positions if position.qty} | {order.symbol}
         if len(symbols) > self.limits.positions and not any(self._raced(symbol) for symbol in symbols):
             self.violate("limits", f"{len(symbols)} positions with {order.client_id}, {self.limits.positions} allowed")
+        # What a person bought while the entry was on its way is no decision of ours: it is not counted.
+        known = [position for position in snapshot.positions if not self._raced(position.symbol)]
+        crossed = sum((position.initial_margin for position in snapshot.positions if position not in known), ZERO)
         adding = order.qty * before.prices[order.symbol].last
-        exposure = (snapshot.notional + adding) / snapshot.equity
+        exposure = (sum((position.notional for position in known), ZERO) + adding) / snapshot.equity
         if exposure > self.limits.exposure * TOLERANCE:
             self.violate("limits", f"exposure {exposure:.3f} with {order.client_id}, {self.limits.exposure} allowed")
         leverage = views.leverage(before, order.symbol)
-        margin = (snapshot.account.initial_margin + adding / leverage) / snapshot.equity
+        margin = (snapshot.account.initial_margin - crossed + adding / leverage) / snapshot.equity
         if margin > self.limits.margin * TOLERANCE:
             self.violate("limits", f"margin {margin:.3f} with {order.client_id}, {self.limits.margin} allowed")
 
