@@ -99,7 +99,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Hold a configuration against every rule: arithmetic, lines, what to change.",
     ),
     "config show": ("config:show", "Every value in force, and which file or default it came from."),
-    "config explain": ("config:explain", "One knob: its value, default, unit, bounds and origin."),
+    "config explain": ("config:explain", "One knob: value and origin, what limits it now, how far it can be moved."),
     "config diff": ("config:diff", "What a changed file changes of the risk: looser, tighter, rules broken."),
     "config init": ("config:init", "Write a commented configuration to start from."),
     "state show": ("state:show", "One page: system state, latches, limits, positions, lease, store."),

@@ -11,6 +11,14 @@ from tradectl.domain.policy import PROFILES, Policy, Profile
 
 RISK, DAILY, LEVERAGE, FLOOR = "risk_per_trade", "daily_loss", "leverage", "confidence_floor"
 POSITIONS = "positions"
+# The knob that a limit in force has the place of.
+KNOB_OF: Mapping[str, str] = {
+    RISK: "perps.risk_pct",
+    DAILY: "trading.max_daily_risk",
+    LEVERAGE: "risk.max_leverage",
+    FLOOR: "risk.confidence.floor",
+    POSITIONS: "risk.max_concurrent_positions",
+}
 MODE = f"mode {LIVE_LIMITED}"
 
 

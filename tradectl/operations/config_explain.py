@@ -13,12 +13,29 @@ from tradectl.config.load import load
 from tradectl.config.nearest import key_of, path_of, snake, spelling, suggest
 from tradectl.config.schema import Config
 from tradectl.config.secrets import home_of, is_secret_name, looks_secret, redact
+from tradectl.config.stake import Way
+from tradectl.config.stakes import STAKES
 from tradectl.errors import UsageError
+from tradectl.operations.config_limits import Limits, Standing, limits, said_of, standing
+
+_LOOSER = {
+    Way.UP: "the larger, the more can be lost",
+    Way.DOWN: "the smaller, the more can be lost",
+    Way.SWITCH: "one of its positions is looser: tradectl config diff says which",
+    Way.ORDER: "one choice is looser than another: tradectl config diff says which",
+    Way.ADDED: "each one more is looser",
+    Way.REMOVED: "each one less is looser",
+    Way.NEITHER: "it changes risk, in no direction that this knob alone tells",
+    Way.NONE: "nothing: it changes no risk",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One knob. `set_at`: every place that gives it a value (for a table, one per entry), or 'default'."""
+    """One knob. `set_at`: every place that gives it a value (for a table, one per entry), or 'default'.
+
+    looser: which way more can be lost. limits: what limits it now; standing: of the store, for the policy that is set.
+    """
 
     key: str
     also: str
@@ -33,10 +50,19 @@ class Explained:
     available: bool
     unavailable_values: tuple[str, ...]
     set_at: tuple[str, ...]
+    looser: str
+    standing: Standing
+    limits: Limits
+    room: tuple[str, ...]
 
 
-def plan(files: Iterable[Path], key: str) -> Explained:
-    """Raises UsageError for an unknown key (with the nearest known one) and ConfigError for a broken config."""
+def plan(files: Iterable[Path], key: str, mode: str | None = None, state: Path | None = None) -> Explained:
+    """mode: the one it is judged for; None: what the configuration is evidently written for. state: the store, where
+    one is named; it is read for the policy that is set, and need not be there.
+
+    Raises UsageError for an unknown key (with the nearest known one) and ConfigError for a broken config.
+    """
+    files = tuple(files)
     path = path_of(key.strip()) or _table_around(key.strip())
     if path is None:
         raise _unknown(key.strip())
@@ -45,10 +71,11 @@ def plan(files: Iterable[Path], key: str) -> Explained:
     name = ".".join(path)
     places = [f"{key_of(tuple(at.split('.')))} at {origin}" for at, origin in resolved.provenance.items()
               if at.startswith(name + ".")]  # fmt: skip
-    snake_key = ".".join(path)
+    now = standing(state, files, resolved)
+    found = limits(resolved, each, mode, now)
     return Explained(
         key=key_of(path),
-        also=snake_key if snake_key != key_of(path) else "",
+        also=name if name != key_of(path) else "",
         meaning=each.fact.meaning,
         value=plain_of(each.value),
         text=redact(each.text),
@@ -60,6 +87,10 @@ def plan(files: Iterable[Path], key: str) -> Explained:
         available=each.fact.available,
         unavailable_values=each.fact.unavailable_values,
         set_at=tuple(places) or (str(resolved.origin(path)),),
+        looser=_LOOSER[STAKES[name].way],
+        standing=now,
+        limits=found,
+        room=tuple(said_of(turn, each) for turn in found.turns),
     )
 
 

@@ -45,36 +45,39 @@ def show(
 
 
 @page(
-    "One knob: its value, default, unit, bounds and origin. The key may be written either way.",
-    example="tradectl --config bot.yaml config explain perps.riskPct",
-    exits=(ExitCode.OK, ExitCode.CONFIG),
+    "One knob: what it does, its value and where it is set, the step that reads it, what limits it now, how far it can "
+    "be moved before a rule of validate-config objects, and every rule that reads it with what it says. What an "
+    "operator has set by `policy set` counts where the bot's store is found. The key may be written either way; -v "
+    "adds the arithmetic of the rules.",
+    example=(
+        "tradectl --config bot.yaml config explain perps.riskPct",
+        "tradectl --config bot.yaml config explain safety.max_margin_utilization_pct --mode live_limited",
+    ),
+    exits=(ExitCode.OK, ExitCode.CONFIG, ExitCode.USAGE),
 )
 def explain(
-    ctx: typer.Context, key: Annotated[str, typer.Argument(help="A key such as perps.riskPct or perps.risk_pct.")]
+    ctx: typer.Context,
+    key: Annotated[str, typer.Argument(help="A key such as perps.riskPct or perps.risk_pct.")],
+    mode: Annotated[
+        str | None,
+        typer.Option(help="paper, testnet, live_limited, live. [default: what the configuration is evidently for]"),
+    ] = None,
 ) -> ExitCode:
     inv = invocation(ctx)
     from tradectl.cli import render
+    from tradectl.cli.commands import config_explain_screen as screens
+    from tradectl.config.available import MODES
     from tradectl.operations import config_explain
 
-    knob = config_explain.plan(inv.config, key)
-
-    def draw(screen: render.Screen) -> None:
-        screen.title(knob.key)
-        screen.text(knob.meaning)
-        facts = [
-            ("value", knob.text),
-            ("set by", "; ".join(knob.set_at)),
-            ("default", knob.default),
-            ("unit", knob.unit),
-        ]
-        optional = (("bounds", knob.bounds), ("choices", ", ".join(knob.choices)), ("also written", knob.also))
-        facts += [(name, text) for name, text in optional if text]
-        facts += [("read by", knob.step), ("available", "yes" if knob.available else "not yet: only the default runs")]
-        if knob.unavailable_values:
-            facts.append(("not yet", ", ".join(knob.unavailable_values)))
-        screen.facts(facts)
-
-    render.answer(inv, "config explain", knob, draw)
+    if mode is not None and mode not in MODES:
+        raise UsageError(f"there is no mode {mode!r}", hint=f"one of: {', '.join(MODES)}")
+    knob = config_explain.plan(inv.config, key, mode, inv.state)
+    render.answer(
+        inv,
+        "config explain",
+        screens.plain(knob),
+        lambda screen: screens.draw(screen, knob, verbose=inv.verbose > 0),
+    )
     return ExitCode.OK
 
 
