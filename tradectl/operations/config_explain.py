@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from tradectl.config.coerce import bounds
-from tradectl.config.listing import choices_of, entries, plain_of
+from tradectl.config.listing import choices_of, entries, plain_of, text_of
 from tradectl.config.load import load
 from tradectl.config.nearest import key_of, path_of, snake, spelling, suggest
 from tradectl.config.schema import Config
 from tradectl.config.secrets import home_of, is_secret_name, looks_secret, redact
-from tradectl.config.stake import Way
+from tradectl.config.stake import Stake, Way
 from tradectl.config.stakes import STAKES
 from tradectl.errors import UsageError
 from tradectl.operations.config_limits import Limits, Standing, limits, said_of, standing
@@ -21,8 +21,6 @@ from tradectl.operations.config_limits import Limits, Standing, limits, said_of,
 _LOOSER = {
     Way.UP: "the larger, the more can be lost",
     Way.DOWN: "the smaller, the more can be lost",
-    Way.SWITCH: "one of its positions is looser: tradectl config diff says which",
-    Way.ORDER: "one choice is looser than another: tradectl config diff says which",
     Way.ADDED: "each one more is looser",
     Way.REMOVED: "each one less is looser",
     Way.NEITHER: "it changes risk, in no direction that this knob alone tells",
@@ -53,7 +51,7 @@ class Explained:
     looser: str
     standing: Standing
     limits: Limits
-    room: tuple[str, ...]
+    room: tuple[tuple[str, str], ...]
 
 
 def plan(files: Iterable[Path], key: str, mode: str | None = None, state: Path | None = None) -> Explained:
@@ -87,11 +85,16 @@ def plan(files: Iterable[Path], key: str, mode: str | None = None, state: Path |
         available=each.fact.available,
         unavailable_values=each.fact.unavailable_values,
         set_at=tuple(places) or (str(resolved.origin(path)),),
-        looser=_LOOSER[STAKES[name].way],
+        looser=_looser(STAKES[name]),
         standing=now,
         limits=found,
         room=tuple(said_of(turn, each) for turn in found.turns),
     )
+
+
+def _looser(stake: Stake) -> str:
+    """Which way more can be lost."""
+    return f"{text_of(stake.order[-1])} is the loosest" if stake.order else _LOOSER[stake.way]
 
 
 def _table_around(key: str) -> tuple[str, ...] | None:

@@ -49,14 +49,14 @@ class Standing:
 class Limits:
     """in_force: the value that the bot goes by, where this knob is a limit that profile or mode may tighten; else ''.
 
-    by: whose it is where it is not the configuration's own. caps: sentences about the size of positions.
+    by: whose it is where it is not the configuration's own. caps: (of what, a sentence) about the size of positions.
     rules: every rule that reads the knob, with what it says now. turns: how far it can be moved before one objects.
     """
 
     mode: str
     in_force: str
     by: str
-    caps: tuple[str, ...]
+    caps: tuple[tuple[str, str], ...]
     rules: tuple[Binding, ...]
     turns: tuple[Turn, ...]
 
@@ -112,21 +112,19 @@ def _facts(resolved: Resolved, mode: str, market: Market, now: Standing) -> Fact
     return replace(facts, limits=_strictest(resolved, mode, now)[0])
 
 
-def _caps(facts: Facts, knob: str) -> Iterator[str]:
+def _caps(facts: Facts, knob: str) -> Iterator[tuple[str, str]]:
     """Which limit ends the size of one position, and of all together, where this knob is one of those."""
     wanted = by_risk(facts, facts.limits.risk.confidence.high_scale)
     for what, caps in (("one position", (wanted, *position_caps(facts))), ("all positions", total_caps(facts))):
         binding, own = least(caps), [cap for cap in caps if knob in cap.knobs]
         if not own:
             continue
+        ends = f"ends at a notional of {percent(binding.notional)} of equity, by"
         if knob in binding.knobs:
-            yield f"{what}: ends at {percent(binding.notional)} of equity in notional, by this knob ({binding.name})"
+            yield what, f"{ends} this knob ({binding.name})"
         else:
-            mine = least(tuple(own))
-            yield (
-                f"{what}: ends at {percent(binding.notional)} of equity in notional, by {binding.name} "
-                f"({_keys(binding)}); this knob would let it be {percent(mine.notional)}"
-            )
+            mine = percent(least(tuple(own)).notional)
+            yield what, f"{ends} {binding.name} ({_keys(binding)}); this knob would let it be {mine}"
 
 
 def _keys(cap: Cap) -> str:
@@ -163,12 +161,15 @@ def _with(section: Any, path: Path_, value: object) -> Any:
     return section.model_copy(update={head: inner})
 
 
-def said_of(turn: Turn, entry: Entry) -> str:
-    """'raise: up to 0.9199; at 0.92 TC01 is an error: margin budget < margin halt < 1'"""
-    room = "no room" if turn.last == entry.value else f"{'up' if turn.upwards else 'down'} to {money_text(turn.last)}"
+def said_of(turn: Turn, entry: Entry) -> tuple[str, str]:
+    """('raise', 'up to 0.9199; at 0.92 TC01 is an error: margin budget < margin halt < 1')"""
+    way, at = "raise" if turn.upwards else "lower", money_text(turn.first)
     severity = "an error" if turn.severity is Severity.ERROR else "a warning"
-    what = f"{turn.rule} is {severity}: {RULES[turn.rule].title}" if turn.rule else "the file contradicts itself"
-    return f"{'raise' if turn.upwards else 'lower'}: {room}; at {money_text(turn.first)} {what}"
+    said = f"{turn.rule} is {severity}: {RULES[turn.rule].title}" if turn.rule else "the file contradicts itself"
+    if turn.ends:
+        return way, f"to {at}, and {turn.rule} is {severity} no more: {RULES[turn.rule].title}"
+    room = "no room" if turn.last == entry.value else f"{'up' if turn.upwards else 'down'} to {money_text(turn.last)}"
+    return way, f"{room}; at {at} {said}"
 
 
 def whose(limits: Limits, now: Standing) -> str:

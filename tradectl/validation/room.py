@@ -19,18 +19,20 @@ Ask = Callable[[Decimal], frozenset[Objection]]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """upwards: whether the knob is raised. last: the farthest value at which nothing is new; first: the next one, at
-    which `rule` objects ('' where the configuration would not load)."""
+    """upwards: whether the knob is raised. first: the nearest value at which `rule` begins to object, or ends to where
+    `ends`; last: the farthest before it. rule: '' where the configuration would not load."""
 
     upwards: bool
     last: Decimal
     first: Decimal
     rule: str
     severity: Severity
+    ends: bool = False
 
 
 def turns(value: Decimal, fact: Knob, *, whole: bool, ask: Ask) -> Iterator[Turn]:
-    """The first warning and the first error on either side, as far as there are any within the knob's own bounds.
+    """On either side, within the knob's own bounds: where what objects now ends to, and the first new warning and the
+    first new error.
 
     whole: only whole numbers. ask: what objects to the configuration with this value.
     Found by trying values ever farther away, and halving from there: what objects only between two of them, and no
@@ -39,11 +41,21 @@ def turns(value: Decimal, fact: Knob, *, whole: bool, ask: Ask) -> Iterator[Turn
     now = ask(value)
     step = Decimal(1) if whole else Decimal(1).scaleb(value.adjusted() + 1 - DIGITS) if value else Decimal("0.0001")
     for upwards in (True, False):
-        good, told = value, set[Severity]()
+        good, told, ended = value, set[Severity](), set[Objection]()
         for trial in _trials(value, fact, step, upwards=upwards):
-            new = {severity for _, severity in ask(trial) - now} - told
+            there = ask(trial)
+            for objection in sorted(now - there - ended):
+                last, first = _halve(good, trial, step, lambda at, gone=objection: gone not in ask(at))  # type: ignore[misc]
+                yield Turn(upwards, last, first, *objection, ends=True)
+                ended.add(objection)
+            new = {severity for _, severity in there - now} - told
             for severity in sorted(new, key=lambda one: -one.rank):  # the warning first: it comes no later
-                last, first = _halve(good, trial, step, now, severity, ask)
+                last, first = _halve(
+                    good,
+                    trial,
+                    step,
+                    lambda at, of=severity: any(one is of for _, one in ask(at) - now),  # type: ignore[misc]
+                )
                 rule = min(name for name, at in ask(first) - now if at is severity)
                 yield Turn(upwards, last, first, rule, severity)
                 told.add(severity)
@@ -73,17 +85,13 @@ def _trials(value: Decimal, fact: Knob, step: Decimal, *, upwards: bool) -> Iter
         yield end
 
 
-def _halve(
-    good: Decimal, bad: Decimal, step: Decimal, now: frozenset[Objection], severity: Severity, ask: Ask
-) -> tuple[Decimal, Decimal]:
-    def objects(value: Decimal) -> bool:
-        return any(at is severity for _, at in ask(value) - now)
-
+def _halve(good: Decimal, bad: Decimal, step: Decimal, turned: Callable[[Decimal], bool]) -> tuple[Decimal, Decimal]:
+    """(the farthest value before the turn, the first one after it), a step apart."""
     while abs(bad - good) > step:
         middle = ((good + bad) / 2 / step).to_integral_value(ROUND_FLOOR) * step
         if middle in (good, bad):
             middle += step
             if middle in (good, bad):
                 break
-        good, bad = (good, middle) if objects(middle) else (middle, bad)
+        good, bad = (good, middle) if turned(middle) else (middle, bad)
     return good, bad

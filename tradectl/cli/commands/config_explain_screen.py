@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tradectl.cli.render import Screen
+from tradectl.cli.render import Cell, Screen
 from tradectl.operations.config_explain import Explained
 from tradectl.operations.config_limits import whose
 from tradectl.validation.binding import Binding
@@ -48,15 +48,11 @@ def draw(screen: Screen, knob: Explained, *, verbose: bool) -> None:
         )
     screen.blank()
     screen.title(f"What limits it now (mode {knob.limits.mode})")
-    said = list(_limits(knob))
-    for line in said or ["nothing but its own bounds"]:
-        screen.text(f"  {line}")
+    screen.facts(list(_limits(knob)) or [("  none", "but its own bounds")])
     screen.blank()
     screen.title("Rules that read it")
-    if not knob.limits.rules:
-        screen.text("  none: no threshold depends on it")
-    for one in knob.limits.rules:
-        _rule(screen, one, verbose=verbose)
+    rows = [row for one in knob.limits.rules for row in _rule(one, verbose=verbose)]
+    screen.facts(rows or [("  none", "no threshold depends on it")])
 
 
 def _facts(knob: Explained) -> Iterator[tuple[str, str]]:
@@ -73,25 +69,23 @@ def _facts(knob: Explained) -> Iterator[tuple[str, str]]:
         yield "not yet", ", ".join(knob.unavailable_values)
 
 
-def _limits(knob: Explained) -> Iterator[str]:
+def _limits(knob: Explained) -> Iterator[tuple[str, str]]:
     found = knob.limits
     if found.in_force:
         by = whose(found, knob.standing)
-        yield f"in force: {found.in_force}, by {by}" if by else f"in force: {found.in_force}, as it is written"
+        yield "  in force", f"{found.in_force}, by {by}" if by else f"{found.in_force}, as it is written"
     if knob.standing.unread:
-        yield f"a policy that an operator set is not known here: {knob.standing.unread}"
-    yield from found.caps
-    yield from knob.room
+        yield "  policy", f"what an operator has set is not known here: {knob.standing.unread}"
+    yield from ((f"  {name}", said) for name, said in (*found.caps, *knob.room))
 
 
-def _rule(screen: Screen, one: Binding, *, verbose: bool) -> None:
-    loud = [finding for finding in one.findings if finding.severity is not Severity.NOTE]
-    notes = [finding for finding in one.findings if finding.severity is Severity.NOTE]
-    if not loud:
-        screen.text(f"  {one.rule.id} holds: {one.rule.title}", "good")
-    for finding in [*loud, *notes]:
-        screen.text(f"  {one.rule.id} {finding.severity.value}: {finding.says}", _TONE[finding.severity])
+def _rule(one: Binding, *, verbose: bool) -> Iterator[tuple[str, str | Cell]]:
+    name = f"  {one.rule.id}"
+    if all(finding.severity is Severity.NOTE for finding in one.findings):
+        yield name, Cell(f"holds: {one.rule.title}", "good")
+    for finding in sorted(one.findings, key=lambda each: each.severity.rank):
+        yield name, Cell(f"{finding.severity.value}: {finding.says}", _TONE[finding.severity])
         if verbose and finding.arithmetic:
-            screen.text(f"      {finding.arithmetic}")
+            yield "", finding.arithmetic
         if finding.change and finding.severity is not Severity.NOTE:
-            screen.text(f"      do: {finding.change}")
+            yield "", f"do: {finding.change}"
