@@ -15,6 +15,8 @@ import pytest
 from tradectl.config.load import load
 from tradectl.config.nearest import spelling
 from tradectl.operations import config_explain
+from tradectl.store import session
+from tradectl.store.database import Database
 from tradectl.validation.binding import readers
 from tradectl.validation.facts import Market, facts_of
 from tradectl.validation.rules import RULES
@@ -96,7 +98,7 @@ def test_it_says_which_cap_ends_a_position_and_what_this_one_would_allow(tmp_pat
     text = "perps: {riskPct: 1%, stopLossPct: 1%, cashDeployCap: 40%}\n"
     (own,) = explained(tmp_path, text, "perps.cashDeployCap")["caps"]
     assert own == ["one position", "ends at a notional of 40.00% of equity, by this knob (cash cap)"]
-    (other, _) = explained(tmp_path, text, "risk.max_exposure_pct")["caps"]
+    ((_, other), _) = explained(tmp_path, text, "risk.max_exposure_pct")["caps"]
     assert "by cash cap (perps.cashDeployCap); this knob would let it be 200.00%" in other
 
 
@@ -128,6 +130,20 @@ def test_a_policy_that_an_operator_set_is_in_force(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     after = tradectl(tmp_path, *named, "config", "explain", "perps.riskPct").stdout
     assert "0.01, by policy DEFENSIVE v1, set by" in after and "rates tonight" in after
+
+
+def test_a_bot_that_goes_by_another_configuration_is_said(tmp_path: Path) -> None:
+    (tmp_path / "bot.yaml").write_text("perps: {riskPct: 1%}\n")
+    named = ("--config", "bot.yaml", "--state", "bot.db")
+    assert tradectl(tmp_path, *named, "run", "--mode", "paper", "--cycles", "1", "--speed", "max").returncode == 0
+    said = "was started with another configuration"
+    assert said not in tradectl(tmp_path, *named, "config", "explain", "perps.riskPct").stdout
+    with Database.open(tmp_path / "bot.db", expect=None) as db, db.transaction() as conn:  # as a crash leaves it
+        digest = load([tmp_path / "bot.yaml"]).digest
+        session.start(conn, mode="paper", config_digest=digest, started_ms=1, started_wall_ms=1)
+    assert said not in tradectl(tmp_path, *named, "config", "explain", "perps.riskPct").stdout
+    (tmp_path / "bot.yaml").write_text("perps: {riskPct: 0.5%}\n")
+    assert said in tradectl(tmp_path, *named, "config", "explain", "perps.riskPct").stdout
 
 
 def test_a_store_that_cannot_be_read_is_said_and_no_fault(tmp_path: Path) -> None:
