@@ -18,7 +18,7 @@ from tradectl.sim.state import FOR_EVER, HALTED, REDUCE_ONLY, WHILE_OPEN
 PRICES = {"BTCUSDT": Decimal(60_000), "ETHUSDT": Decimal(3_000), "SOLUSDT": Decimal(150)}
 ACTIVE_MINUTES = 14
 SETTLE_MINUTES = 5
-TURNOVER = Decimal(1_000_000)  # a market that an operator chose trades; how much of it an entry may be is his own limit
+TURNOVER = Decimal(1_000_000)  # a market that an operator chose trades; how much of it an entry may be is its own limit
 # What is done while an entry is on its way.
 AMBUSHES = ("killswitch", "killswitch", "kill", "pause", "buy", "sell", "close", "close_all", "flatten")
 LOTS = (60, 300, 300, 2_500)  # what a person trades at a time, in quote currency

@@ -10,12 +10,11 @@ from typing import Any
 
 from tradectl.config.load import check
 from tradectl.config.schema import Config
-from tradectl.domain.candle import MINUTE_MS
 from tradectl.domain.instrument import Instrument
 from tradectl.errors import ConfigError
+from tradectl.operations.validate_config import first_price
 from tradectl.scenarios.effective import ground, said
 from tradectl.sim.instruments import listed
-from tradectl.sim.prices import path_model
 
 FAST, SLOW = 1, 3  # bars of the averages: they cross several times in a quarter of an hour
 SLOWEST_PROTECTION_S = Decimal(10)
@@ -26,8 +25,8 @@ LONGEST_ATR, LONGEST_LOOKBACK = 14, 40  # bars: of the sixty that a world begins
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """`config`: the operator's, on the ground of the simulated exchange. `changed`: what is not his own, a text each.
-    `markets`: of his that the exchange lists, with the first price of each."""
+    """`config`: the operator's, on the ground of the simulated exchange. `changed`: what is not their own, a text each.
+    `instruments`: of theirs that the exchange lists, and `prices`: where each begins."""
 
     config: Config
     changed: tuple[str, ...]
@@ -62,7 +61,7 @@ def own_of(files: Sequence[Path], config: Config) -> Own:
         checked.resolved.config,
         changed,
         {symbol: table[symbol] for symbol in symbols},
-        {symbol: _price(config, table[symbol]) for symbol in symbols},
+        {symbol: first_price(config, table[symbol]) for symbol in symbols},
     )
 
 
@@ -81,8 +80,3 @@ def _wanted(own: Config, symbols: tuple[str, ...]) -> dict[tuple[str, ...], Any]
         ("engine", "reconcile_seconds"): min(own.engine.reconcile_seconds, SLOWEST_RECONCILE_S),
         ("engine", "closed_trades_seconds"): min(own.engine.closed_trades_seconds, SLOWEST_INGEST_S),
     }
-
-
-def _price(config: Config, instrument: Instrument) -> Decimal:
-    declared = config.sim.instruments.get(instrument.symbol)
-    return path_model(config.sim.seed, instrument, MINUTE_MS, declared.start_price if declared else None).start
