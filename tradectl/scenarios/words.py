@@ -199,7 +199,7 @@ EXPECTATIONS: Mapping[str, Word] = {
         Word("position", "what the exchange holds", (Arg("is", one_of("held", "flat")), _MARKET, _WITHIN)),
         Word("worth", "the first market's position at the exchange, notional, of equity", (
             Arg("at_least", share), Arg("at_most", share))),
-        Word("orders", "what rests at the exchange in the first market", (Arg("are", one_of("none")), _WITHIN)),
+        Word("orders", "what rests at the exchange in a market", (Arg("are", one_of("none")), _MARKET, _WITHIN)),
         Word("calls", "how often the bot asked the exchange since the round began", (Arg("at_most", count),)),
         Word("answered", "how the operator's last command of this name ended", (
             Arg("do", one_of(*OPERATIONS)), Arg("exit", one_of(*ENDINGS)))),
