@@ -12,7 +12,7 @@ from tradectl.domain import risk_state
 from tradectl.domain.intent import Purpose
 from tradectl.domain.money import ZERO
 from tradectl.domain.order import Unknown
-from tradectl.engine import daemon, guarding, recover, state
+from tradectl.engine import daemon, guarding, reconciling, recover, state
 from tradectl.errors import VenueUnreachable
 from tradectl.execution import booking, observe, protect, reconcile, submit, sweep
 from tradectl.operations import ess
@@ -335,7 +335,9 @@ def without_a_store_nothing_is_protected() -> Iterator[None]:
 
 @breaks("store-locked", "disk-full")
 def what_was_done_without_a_store_is_never_booked() -> Iterator[None]:
-    with patch.object(daemon, "import_emergency", lambda bot: None):
+    with ExitStack() as stack:
+        for module in (daemon, recover, reconciling):
+            stack.enter_context(patch.object(module, "import_emergency", lambda bot: None))
         yield
 
 
