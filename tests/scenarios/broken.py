@@ -12,7 +12,7 @@ from tradectl.domain import risk_state
 from tradectl.domain.intent import Purpose
 from tradectl.domain.money import ZERO
 from tradectl.domain.order import Unknown
-from tradectl.engine import daemon, guarding, recover, state
+from tradectl.engine import daemon, guarding, reconciling, recover, state
 from tradectl.errors import VenueUnreachable
 from tradectl.execution import booking, observe, protect, reconcile, submit, sweep
 from tradectl.operations import ess
@@ -67,6 +67,7 @@ for _scenario, _gate in (
     ("session-runtime", "session_runtime"),
     ("volatility", "volatility"),
     ("clock-skew", "fresh"),
+    ("delisting", "new_candle"),  # a refused entry is sent again in each cycle
 ):
     BROKEN.setdefault(_scenario, []).append(gate_is_gone(_gate))
 
@@ -116,7 +117,7 @@ def _no_streak_from_before() -> Iterator[None]:
         yield
 
 
-@breaks("naked-position", "pause-and-resume", "reconcile-block", "incident-03", "delisting")
+@breaks("naked-position", "pause-and-resume", "reconcile-block", "incident-03", "delisting", "rate-limit")
 def a_missing_stop_is_not_placed() -> Iterator[None]:
     async def nothing(self: Any, look: Any) -> None:
         return None
@@ -134,7 +135,15 @@ def the_sweep_takes_stops_with_it() -> Iterator[None]:
         yield
 
 
-@breaks("kill-switch-keeps-stops", "pause-and-resume", "reconcile-block")
+@breaks("kill-switch-keeps-stops")
+def the_sweep_leaves_what_could_open_more() -> Iterator[None]:
+    with patch.object(sweep, "must_go", lambda order: ""), patch.object(guarding, "must_go", lambda order: ""):
+        yield
+
+
+@breaks(
+    "kill-switch-keeps-stops", "pause-and-resume", "reconcile-block", "emergency-stop", "auto-recovery", "incident-03"
+)
 def latches_are_not_asked_when_an_entry_is_made() -> Iterator[None]:
     with patch.object(submit, "admit", lambda *args, **more: None), gate_is_gone("latches")():
         yield
@@ -175,6 +184,21 @@ def latches_are_lost_at_a_restart() -> Iterator[None]:
     def forgetful(bot: Any) -> None:
         with bot.db.transaction() as conn:
             conn.execute("DELETE FROM latches")
+        real(bot)
+
+    with patch.object(daemon, "restore", forgetful):
+        yield
+
+
+@breaks("drawdown")
+def the_peak_begins_anew_with_each_start() -> Iterator[None]:
+    real = recover.restore
+
+    def forgetful(bot: Any) -> None:
+        with bot.db.transaction() as conn:
+            counters = risk.load(conn)
+            if counters is not None:
+                risk.save(conn, replace(counters, peak_equity=counters.last_equity))
         real(bot)
 
     with patch.object(daemon, "restore", forgetful):
@@ -306,6 +330,14 @@ def without_a_store_nothing_is_protected() -> Iterator[None]:
         return None
 
     with patch.object(daemon, "_protect_blind", nothing):
+        yield
+
+
+@breaks("store-locked", "disk-full")
+def what_was_done_without_a_store_is_never_booked() -> Iterator[None]:
+    with ExitStack() as stack:
+        for module in (daemon, recover, reconciling):
+            stack.enter_context(patch.object(module, "import_emergency", lambda bot: None))
         yield
 
 

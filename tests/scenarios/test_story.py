@@ -31,6 +31,7 @@ def test_every_word_has_its_deed() -> None:
     [
         ("expect:\n  - lgo: SAFETY_HALT\n", "own.yaml:5:5", "did you mean log?"),
         ("expect:\n  - log: SAFETY_HLAT\n", "own.yaml:5:10", "did you mean SAFETY_HALT?"),
+        ("expect:\n  - log: NONSENSE\n", "own.yaml:5:10", "all of them: tradectl explain"),
         ("expect:\n  - log: {tag: SAFETY_HALT, within: soon}\n", "own.yaml:5:37", "like 90s or 5m"),
         ("expect:\n  - log: {tga: SAFETY_HALT}\n", "own.yaml:5:11", "did you mean tag?"),
         ("expect:\n  - no_log: {for: 1m}\n", "own.yaml:5:5", "no_log has no tag"),
@@ -70,6 +71,7 @@ def test_every_fault_of_every_file_is_listed_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         shelf.own([tmp_path / "a.yaml", tmp_path / "b.yaml", tmp_path / "absent.yaml"])
     assert len(refused.value.faults) == 5
+    assert "scenarios list --show NAME" in str(refused.value.faults[-1])
 
 
 def test_a_name_that_nothing_has_is_answered_with_the_nearest() -> None:

@@ -246,11 +246,13 @@ async def worth(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:
 
 
 async def orders(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:
+    symbol = stage.market(args["market"])
+
     def resting() -> list[str]:
-        return [f"{one.side.value} {one.type.value}" for one in stage.orders() if one.symbol == stage.first]
+        return [f"{one.side.value} {one.type.value}" for one in stage.orders() if one.symbol == symbol]
 
     met = await stage.until(lambda: not resting(), args["within"])
-    return met, f"resting in {stage.first}: {', '.join(resting()) or 'nothing'}"
+    return met, f"resting in {symbol}: {', '.join(resting()) or 'nothing'}"
 
 
 async def calls(stage: Stage, args: Mapping[str, Any]) -> tuple[bool, str]:

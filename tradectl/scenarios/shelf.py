@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
@@ -37,7 +38,12 @@ def own(paths: Iterable[Path]) -> tuple[Story, ...]:
     for path in paths:
         text = read_text(str(path))
         if isinstance(text, Fault):
-            faults.append(text)
+            hint = (
+                text.hint
+                if path.exists()
+                else "check the path; tradectl scenarios list --show NAME prints one to begin from"
+            )
+            faults.append(replace(text, hint=hint))
             continue
         story, wrong = parse(text, str(path))
         faults += wrong

@@ -91,11 +91,13 @@ def words(text: str) -> str:
     return text
 
 
-def one_of(*allowed: str) -> Callable[[str], str]:
+def one_of(*allowed: str, listed_by: str = "") -> Callable[[str], str]:
+    """listed_by: the command that lists them, where they are too many for a message."""
+    known = f"all of them: {listed_by}" if listed_by else f"it is one of {', '.join(allowed)}"
+
     def read(text: str) -> str:
         if text not in allowed:
-            near = _near(text, allowed)
-            raise ValueError(f"{near}it is one of {', '.join(allowed)}")
+            raise ValueError(f"{_near(text, allowed)}{known}")
         return text
 
     return read
@@ -108,7 +110,7 @@ def _near(text: str, allowed: tuple[str, ...]) -> str:
     return f"did you mean {near[0]}? " if near else ""
 
 
-_TAGS = one_of(*(tag.value for tag in Tag))
+_TAGS = one_of(*(tag.value for tag in Tag), listed_by="tradectl explain")
 _MARKET = Arg("market", one_of("first", "other"), "first")
 _WITHIN = Arg("within", duration, 60_000)
 _FOR = Arg("for", duration, 60_000)
@@ -199,7 +201,7 @@ EXPECTATIONS: Mapping[str, Word] = {
         Word("position", "what the exchange holds", (Arg("is", one_of("held", "flat")), _MARKET, _WITHIN)),
         Word("worth", "the first market's position at the exchange, notional, of equity", (
             Arg("at_least", share), Arg("at_most", share))),
-        Word("orders", "what rests at the exchange in the first market", (Arg("are", one_of("none")), _WITHIN)),
+        Word("orders", "what rests at the exchange in a market", (Arg("are", one_of("none")), _MARKET, _WITHIN)),
         Word("calls", "how often the bot asked the exchange since the round began", (Arg("at_most", count),)),
         Word("answered", "how the operator's last command of this name ended", (
             Arg("do", one_of(*OPERATIONS)), Arg("exit", one_of(*ENDINGS)))),
