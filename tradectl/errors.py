@@ -12,11 +12,13 @@
     │   │   ├── StoreTooNew    2      written by a newer tradectl
     │   │   ├── StoreDamaged   2      truncated, not a database, or the journal chain is broken
     │   │   └── StoreUnwritable 2     read-only medium, no space, no permission
-    │   └── EntryRefused       2      the fence, a latch or the lease forbids this entry
+    │   ├── EntryRefused       2      the fence, a latch or the lease forbids this entry
+    │   └── KeyRefused         2      the venue does not accept the API key
     ├── Busy                  75      try again
     │   ├── StoreBusy         75      another process holds the store's lock for too long
     │   └── VenueUnreachable  75      the venue did not answer, or not completely
-    │       └── RateLimited   75      it asks to be left alone for a while
+    │       ├── RateLimited   75      it asks to be left alone for a while
+    │       └── NotUnderstood 75      it answered what it is not documented to answer
     └── LeaseHeld             79      another bot holds this account
 
 One place catches them (`cli/main.py`), prints `what`, `where`, `why` and `hint`, and exits with the code.
@@ -131,6 +133,10 @@ class EntryRefused(Refused):
         self.code = code
 
 
+class KeyRefused(Refused):
+    pass
+
+
 class Busy(TradectlError):
     exit_code = ExitCode.BUSY
 
@@ -149,6 +155,10 @@ class RateLimited(VenueUnreachable):
     def __init__(self, what: str, *, retry_after_ms: int, where: str = "", why: str = "", hint: str = "") -> None:
         super().__init__(what, where=where, why=why, hint=hint)
         self.retry_after_ms = retry_after_ms
+
+
+class NotUnderstood(VenueUnreachable):
+    pass
 
 
 class LeaseHeld(TradectlError):

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from tradectl.config.load import Resolved
 from tradectl.config.schema import Config
+from tradectl.domain.instrument import Instrument
 from tradectl.domain.money import dec
 from tradectl.domain.position import Side
 from tradectl.domain.signal import SymbolRefusal
@@ -22,7 +23,7 @@ from tradectl.validation.facts import Facts, Market, evident_mode, facts_of
 from tradectl.validation.proof import MOVE
 from tradectl.validation.proof.portfolio import Answer, Portfolio, Proved
 
-SEVERITY = (ExitCode.OK, ExitCode.DRIFT, ExitCode.REFUSED)
+SEVERITY = (ExitCode.OK, ExitCode.DRIFT, ExitCode.BUSY, ExitCode.REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +97,16 @@ def prove(resolved: Resolved, market: Market, mode: str | None, move: Decimal = 
     return Proof(answer, replay, stand_in)
 
 
-def of(resolved: Resolved | None, mode: str | None, move: str | None) -> Proof | None:
-    """None for a configuration that did not load. Raises UsageError for a move that is none."""
+def of(resolved: Resolved | None, mode: str | None, move: str | None, market: Market | None = None) -> Proof | None:
+    """market: what is known of the venue; None: what the configuration says of it.
+
+    None for a configuration that did not load. Raises UsageError for a move that is none.
+    """
     wanted = parse_move(move)
     if resolved is None:
         return None
     meant = mode or evident_mode(resolved.config)
-    return prove(resolved, market_of(resolved.config, {}, meant), meant, wanted)
+    return prove(resolved, market or market_of(resolved.config, {}, meant), meant, wanted)
 
 
 def parse_move(words: str | None) -> Decimal:
@@ -139,20 +143,40 @@ def question(facts: Facts, equity: Decimal, move: Decimal) -> Answer:
 
 
 def stand_ins(config: Config, market: Market) -> tuple[Market, str]:
-    """The market with what is not known of it taken from the simulated exchange, and a sentence about that."""
+    """The market with what is not known of it taken from the simulated exchange, and a sentence about that.
+
+    A contract that the venue does not trade has no stand-in.
+    """
     sim, table, costs = config.sim, listed(config.sim.instruments), Costs.simulated(config)
-    instruments = {one: table[one] for one in config.symbols() if one in table} | dict(market.instruments)
-    prices = {
-        symbol: market.prices.get(symbol) or first_price(config, instrument)
-        for symbol, instrument in instruments.items()
-    }
-    missing = [one for one in config.symbols() if one not in instruments]
+    instruments: dict[str, Instrument] = {}
+    lacking: set[str] = set()
+    for symbol in config.symbols():
+        known, ours = market.instruments.get(symbol), table.get(symbol)
+        if known is not None and known.tiers:
+            instruments[symbol] = known
+        elif ours is not None and symbol not in market.unlisted:
+            instruments[symbol] = ours if known is None else replace(known, tiers=ours.tiers)
+            lacking |= {"tiers", "steps"} if known is None else {"tiers"}
+    prices = {}
+    for symbol, instrument in instruments.items():
+        if symbol in market.prices:
+            prices[symbol] = market.prices[symbol]
+        else:
+            prices[symbol] = first_price(config, instrument)
+            if config.venue.name != "sim":
+                lacking.add("prices")
+    values = {"equity": market.equity, "fees": market.taker_fee, "slippage": market.slippage, "funding": market.funding}
+    lacking |= {name for name, value in values.items() if value is None}
     said = []
-    if market.equity is None:
-        said.append("equity, fees, funding, tiers and steps of the venue are not known here: the simulated exchange's")
+    if lacking:
+        names = [one for one in ("equity", "fees", "slippage", "funding", "tiers", "steps", "prices") if one in lacking]
+        listed_names = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+        said.append(f"{listed_names} of the venue {'are' if len(names) > 1 else 'is'} not known here: "
+                    "the simulated exchange's")  # fmt: skip
+    missing = [one for one in config.symbols() if one not in instruments]
     if missing:
         said.append(f"without {', '.join(missing)}: no instrument is known, so nothing is proved of it")
-    known = replace(
+    known_all = replace(
         market,
         taker_fee=market.taker_fee if market.taker_fee is not None else costs.taker_fee,
         slippage=market.slippage if market.slippage is not None else costs.slippage,
@@ -161,7 +185,7 @@ def stand_ins(config: Config, market: Market) -> tuple[Market, str]:
         instruments=instruments,
         prices=prices,
     )
-    return known, "; ".join(said)
+    return known_all, "; ".join(said)
 
 
 def replayed(facts: Facts, portfolio: Portfolio, move: Decimal, own: Config | None) -> Replayed:

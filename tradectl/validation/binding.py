@@ -28,6 +28,7 @@ _OF_SIM: Mapping[str, tuple[str, ...]] = {
     "equity": ("sim.start_balance",),
     "instruments": ("sim.instruments",),
     "prices": ("sim.instruments", "sim.seed"),
+    "unlisted": ("sim.instruments",),
 }
 
 
@@ -80,7 +81,8 @@ def _noting(facts: Facts, seen: set[str]) -> Facts:
     simulated = facts.config.venue.name == "sim"
     of_market = _OF_SIM if simulated else dict.fromkeys(_OF_SIM, ())
     of_venue = dict.fromkeys((f"venue.{name}" for name in VenueFacts.__dataclass_fields__), ("venue.name",))
-    market = {f"market.{name}": knobs for name, knobs in of_market.items()} | {"market.channels": ()}
+    told: dict[str, tuple[str, ...]] = dict.fromkeys((f"market.{name}" for name in Market.__dataclass_fields__), ())
+    market = told | {f"market.{name}": knobs for name, knobs in of_market.items()}
     return replace(
         facts,
         config=cast("Config", _Noted(facts.config, "", seen, {})),

@@ -49,8 +49,9 @@ class Book:
 def leverage_of(facts: Facts) -> Decimal:
     """The leverage an entry uses at most."""
     config = facts.limits
-    tiers = [one.tiers[0].max_leverage for one in facts.market.instruments.values() if one.tiers]
-    known = [max(tiers)] if tiers and len(tiers) == len(facts.symbols) else []
+    known = []
+    if facts.market.tiers_known(facts.symbols):
+        known.append(max(one.tiers[0].max_leverage for one in facts.market.instruments.values()))
     return min(config.perps.leverage, config.risk.max_leverage, *known)
 
 
@@ -124,6 +125,6 @@ def cost_words(facts: Facts) -> str:
 def maintenance_of(facts: Facts, notional: Decimal) -> Decimal | None:
     """The highest maintenance rate among the symbols at a position of this share of equity; None: not known."""
     market = facts.market
-    if market.equity is None or len(market.instruments) < len(facts.symbols):
+    if market.equity is None or not market.tiers_known(facts.symbols):
         return None
     return max(one.tier_for(notional * market.equity).maintenance_rate for one in market.instruments.values())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from tradectl.config.in_force import in_force, limited_of
@@ -25,7 +25,9 @@ def ratio(numerator: Decimal, denominator: Decimal) -> Decimal:
 class Market:
     """What stands outside the configuration. Fractions of the notional; None is not known here.
 
-    instruments: of the symbols traded, those that are known. prices: where each begins, where that is known.
+    instruments: of the symbols traded, those that are known, without tiers where these are not. prices: where each
+    begins, where that is known. unlisted: symbols that the venue was asked for and does not trade, with the reason.
+    requests_per_minute, conditional_orders (per symbol): the venue's limits, where it was asked for them.
     channels: the names of the alert channels that the environment gives.
     """
 
@@ -36,6 +38,13 @@ class Market:
     instruments: Mapping[str, Instrument] = field(default_factory=dict)
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     channels: tuple[str, ...] = ()
+    unlisted: Mapping[str, str] = field(default_factory=dict)
+    requests_per_minute: int | None = None
+    conditional_orders: Mapping[str, int] = field(default_factory=dict)
+
+    def tiers_known(self, symbols: Iterable[str]) -> bool:
+        """Of every one of them."""
+        return all(symbol in self.instruments and self.instruments[symbol].tiers for symbol in symbols)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,10 @@ def facts_of(config: Config, mode: str | None, market: Market, written: frozense
     meant = mode or evident_mode(config)
     profile = Policy(0, PROFILES[config.policy.profile])
     limits, _ = in_force(config, profile, limited_of(config) if meant == LIVE_LIMITED else None)
-    return Facts(config, limits, meant, market, VENUES[config.venue.name], written)
+    venue = VENUES[config.venue.name]
+    if market.requests_per_minute is not None:
+        venue = replace(venue, requests_per_minute=market.requests_per_minute)
+    return Facts(config, limits, meant, market, venue, written)
 
 
 def evident_mode(config: Config) -> str:

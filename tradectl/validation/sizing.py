@@ -104,15 +104,22 @@ def _inert(facts: Facts, profile: Profile) -> list[tuple[str, str, str, str]]:
 
 def tc20(facts: Facts) -> Iterator[Finding]:
     equity, wanted = facts.market.equity, facts.limits.perps.leverage
-    missing = [symbol for symbol in facts.symbols if symbol not in facts.market.instruments]
-    if missing or equity is None:
-        names = ", ".join(missing[:5]) or "equity"
-        yield unchecked(f"the leverage tiers at the venue are not known here ({names})", LEVERAGE)
+    asked = [symbol for symbol in facts.symbols if symbol not in facts.market.unlisted]
+    missing = [symbol for symbol in asked if not facts.market.tiers_known((symbol,))]
+    if missing:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        yield unchecked(
+            f"the leverage tiers at the venue are not known here ({', '.join(missing[:5])}{more})", LEVERAGE
+        )
+    elif equity is None:
+        yield unchecked("equity is not known here, so neither is the leverage tier of the largest position", LEVERAGE)
     if equity is None:
         return
     book = book_of(facts)
     largest = book.one.notional * equity
     for symbol, one in facts.market.instruments.items():
+        if not one.tiers:
+            continue
         tier = one.tier_for(largest)
         if wanted > tier.max_leverage:
             yield warning(
@@ -125,6 +132,7 @@ def tc20(facts: Facts) -> Iterator[Finding]:
 
 
 def tc22(facts: Facts) -> Iterator[Finding]:
+    yield from _unlisted(facts)
     config, equity = facts.limits, facts.market.equity
     caps = position_caps(facts)
     if equity is None:
@@ -165,6 +173,19 @@ def tc22(facts: Facts) -> Iterator[Finding]:
                 *knobs,
                 change=f"at least {amount(ratio(needed * equity, smallest), one.quote)} of equity for every signal",
             )
+
+
+def _unlisted(facts: Facts) -> Iterator[Finding]:
+    for symbol, reason in facts.market.unlisted.items():
+        yield error(
+            f"{symbol} cannot be traded at {facts.venue.name}: {reason}",
+            "an order there would be refused" if facts.venue.name != "sim" else "`run` refuses to start with it",
+            "market.candidate_symbols" if facts.config.market.candidate_symbols else "perps.symbol",
+            "venue.name",
+            change="another market, or declare the contract under sim.instruments"
+            if facts.venue.name == "sim"
+            else "another market, or another venue",
+        )
 
 
 def _share(facts: Facts, scale: Decimal) -> Decimal:

@@ -19,9 +19,16 @@ def tc08(facts: Facts) -> Iterator[Finding]:
     book, stop = book_of(facts), facts.limits.perps.stop_loss_pct
     rate, fee = maintenance_of(facts, book.one.notional), facts.market.taker_fee
     cost = (rate or ZERO) + max(fee or ZERO, ZERO)
-    known = f"maintenance {percent(rate or ZERO)}, fees {percent(max(fee or ZERO, ZERO))}"
+    parts = {
+        f"maintenance {percent(rate or ZERO)}": rate is not None,
+        f"fees {percent(max(fee or ZERO, ZERO))}": fee is not None,
+    }
+    known = ", ".join(part for part, told in parts.items() if told)
     if rate is None or fee is None:
-        known = "maintenance and fees of the venue, which are not known here"
+        names = [name for name, value in (("maintenance", rate), ("fees", fee)) if value is None]
+        one = len(names) == 1
+        missing = f"{' and '.join(names)} of the venue, which {'is' if one and rate is None else 'are'} not known here"
+        known = f"{known} and {missing}" if known else missing
     if facts.config.perps.margin_mode == "cross":
         notional = book.all.notional
         reach = ratio(ONE - notional * cost, notional * (ONE + cost))
@@ -63,10 +70,21 @@ def tc21(facts: Facts) -> Iterator[Finding]:
 
 def tc25(facts: Facts) -> Iterator[Finding]:
     limit = facts.venue.conditional_orders
-    if limit is None:
-        yield unchecked("the venue's limit of conditional orders is not known here", VENUE)
-        return
     targets = max(len(facts.config.exits.targets), 1)
+    each = facts.market.conditional_orders
+    for symbol, most in each.items():
+        if 1 + targets + 1 > most:
+            yield error(
+                f"{symbol}: the stop and targets of one position do not fit in what the venue takes",
+                f"1 stop + {targets} targets + 1 replacement = {targets + 2} > {most}",
+                TARGETS,
+                VENUE,
+                change=f"at most {max(most - 2, 0)} targets",
+            )
+    if limit is None:
+        if not each:
+            yield unchecked("the venue's limit of conditional orders is not known here", VENUE)
+        return
     needed = facts.count * (1 + targets) + 1
     if limit and needed > limit:
         fits = max((limit - 1) // (1 + targets), 0)

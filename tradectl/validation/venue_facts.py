@@ -39,19 +39,36 @@ VENUES: dict[str, VenueFacts] = {
             "sim", account_reads=1, intervals=frozenset(INTERVALS_MS), conditional_orders=0, keeps_stops=True,
         ),
         # Balance, positions, open orders, and conditional orders on an endpoint of their own. 50 ms per weight.
-        VenueFacts("binanceusdm", account_reads=4, requests_per_second=20, requests_per_minute=1200),
+        VenueFacts(
+            "binanceusdm",
+            account_reads=4,
+            intervals=frozenset("1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d".split()),
+            requests_per_second=20,
+            requests_per_minute=1200,
+        ),
         # Open orders of every kind come in one list. 20 ms per unit of cost.
-        VenueFacts("bybit", account_reads=3, requests_per_second=50, requests_per_minute=3000),
+        VenueFacts(
+            "bybit",
+            account_reads=3,
+            intervals=frozenset("1m 3m 5m 15m 30m 1h 2h 4h 6h 12h 1d".split()),
+            requests_per_second=50,
+            requests_per_minute=3000,
+        ),
         # 10 requests a second and user on each trade endpoint; 10 active conditional orders per account.
         VenueFacts(
             "zoomex",
             account_reads=3,
-            intervals=frozenset(("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")),
+            intervals=frozenset("1m 3m 5m 15m 30m 1h 2h 4h 6h 12h 1d".split()),
             requests_per_second=10,
             requests_per_minute=600,
             conditional_orders=10,
         ),
         # 600 ms per unit of cost.
-        VenueFacts("krakenfutures", account_reads=3, requests_per_minute=100),
+        VenueFacts(
+            "krakenfutures",
+            account_reads=3,
+            intervals=frozenset("1m 5m 15m 30m 1h 4h 12h 1d".split()),
+            requests_per_minute=100,
+        ),
     )
 }  # fmt: skip

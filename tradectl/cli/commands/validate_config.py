@@ -19,24 +19,32 @@ if TYPE_CHECKING:
     "Holds a configuration against every rule of threshold coordination: what is wrong, how bad it is, the arithmetic "
     "with its own numbers, the line of every knob in it, and what to change. Each file on its own, a folder's files "
     "each on their own; without one, what `run` would load. A rule is accepted by `accept: {TC06: reason}` in the "
-    "configuration: it is shown, and does not count. With --prove a solver looks for a portfolio that the gates let "
+    "configuration: it is shown, and does not count. With --online the venue itself is asked for its markets, tiers, "
+    "prices and, with the API key in the environment, the account's fees and equity; nothing is changed there. With "
+    "--prove a solver looks for a portfolio that the gates let "
     "in and an invariant halts within a move of the market, and what it finds is entered on the simulated exchange.",
     example=(
         "tradectl validate-config configs/paper.yaml",
         "tradectl --config base.yaml --config mine.toml validate-config --strict --mode live_limited",
+        "tradectl validate-config --online --mode live bot.yaml",
         "tradectl validate-config --prove --move 0.5% bot.yaml",
         "tradectl validate-config configs/ --json",
     ),
     exits={
         ExitCode.OK: "clean, or warnings without --strict",
         ExitCode.DRIFT: "warnings, with --strict; with --prove: neither proved nor shown",
-        ExitCode.REFUSED: "errors, or a file that does not load; with --prove: a portfolio that is halted",
+        ExitCode.REFUSED: "errors, or a file that does not load; with --prove: a portfolio that is halted; with "
+        "--online: the venue refuses the key, or tradectl does not speak with it",
+        ExitCode.BUSY: "with --online: the venue did not answer all that it was asked",
     },
 )
 def validate_config(
     ctx: typer.Context,
     files: Annotated[list[Path] | None, typer.Argument(metavar="FILE|DIR", help="Files or folders to check.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings exit 1.")] = False,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask the venue itself for fees, tiers, limits, prices and equity.")
+    ] = False,
     mode: Annotated[
         str | None,
         typer.Option(help="paper, testnet, live_limited, live. [default: what the configuration is evidently for]"),
@@ -57,17 +65,17 @@ def validate_config(
         raise UsageError(f"there is no mode {mode!r}", hint=f"one of: {', '.join(MODES)}")
     if move is not None and not prove:
         raise UsageError("--move is for --prove", hint="add --prove, or leave --move out")
-    checked = operation.plan(files or (), inv.config, mode)
+    checked = operation.plan(files or (), inv.config, mode, online=online)
     code = operation.exit_code(checked, strict=strict)
     proofs: list[Proof | None] = [None] * len(checked)
     if prove:
         from tradectl.scenarios import proof
 
-        proofs = [proof.of(one.resolved, mode, move) for one in checked]
+        proofs = [proof.of(one.resolved, mode, move, one.market) for one in checked]
         code = proof.exit_code(code, proofs)
     shown = list(zip(checked, proofs, strict=True))
     configs = [
-        validate_config_screen.plain(one) | ({"proof": proof_screen.plain(found)} if prove else {})
+        validate_config_screen.plain(one, online=online) | ({"proof": proof_screen.plain(found)} if prove else {})
         for one, found in shown
     ]
     render.answer(

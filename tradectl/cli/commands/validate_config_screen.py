@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tradectl.cli.commands import proof_screen
+from tradectl.cli.commands import proof_screen, venue_terms_screen
 from tradectl.cli.render import Screen
 from tradectl.operations.validate_config import Checked, Unreadable
 from tradectl.validation.judge import Judged
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 TONE = {"error": "bad", "warning": "warn", "note": "dim"}
 
 
-def plain(one: Checked) -> dict[str, Any]:
-    """For JSON: the counts beside what was found."""
+def plain(one: Checked, *, online: bool) -> dict[str, Any]:
+    """For JSON: the counts beside what was found. online: the venue was to be asked."""
     verdict = one.verdict
     return {
         "name": one.name,
@@ -29,6 +29,7 @@ def plain(one: Checked) -> dict[str, Any]:
         "notices": one.notices,
         "faults": one.faults,
         "findings": verdict.findings if verdict else (),
+        **({"online": venue_terms_screen.plain(one.online)} if online else {}),
     }
 
 
@@ -66,8 +67,14 @@ def _one(screen: Screen, one: Checked, verbose: bool) -> None:
     ]
     mode = f" (for mode {one.verdict.mode})" if one.verdict else ""
     tone = "bad" if one.errors else "warn" if one.warnings else "ok"
-    clean = "" if one.errors or one.warnings else "no rule is broken" + ("; " if counts else "")
+    untold = one.online is not None and one.online.exit_code
+    if untold and tone == "ok":
+        tone = "warn"
+    said = "no rule is broken by what is known, and the venue did not tell all" if untold else "no rule is broken"
+    clean = "" if one.errors or one.warnings else said + ("; " if counts else "")
     screen.text(f"{one.name}: {clean}{', '.join(counts)}{mode}", tone)
+    if one.online is not None:
+        venue_terms_screen.draw(screen, one.online)
     for notice in one.notices:
         screen.text(f"notice: {notice}", "warn")
     for fault in one.faults:
