@@ -24,17 +24,22 @@ from tradectl.domain.instrument import Instrument
 from tradectl.sim.instruments import shipped
 
 KEY, SECRET = "reader-of-loopback-7f3a", "not-a-real-secret-51c2"
-PRICES = {"BTCUSDT": "60000.1", "ETHUSDT": "3000.01", "SOLUSDT": "150.01", "XRPUSDT": "0.5"}
+PRICES = {
+    "BTCUSDT": "60000.1", "ETHUSDT": "3000.01", "SOLUSDT": "150.01", "XRPUSDT": "0.5", "DOGEUSDT": "0.1",
+    "BNBUSDT": "500.01", "ADAUSDT": "0.5", "LINKUSDT": "15.001", "AVAXUSDT": "25.001",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Answer:
-    """body: a value to be sent as JSON, or bytes as they are. drop: the connection is closed instead."""
+    """body: a value to be sent as JSON, or bytes as they are. drop: the connection is closed instead. stall: nothing
+    comes until the exchange is taken down."""
 
     body: Any
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     drop: bool = False
+    stall: bool = False
     kind: str = "application/json"
 
 
@@ -52,6 +57,7 @@ class Exchange:
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     spoilt: dict[str, Callable[[Answer], Answer]] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
+    down: threading.Event = field(default_factory=threading.Event)
 
     def spoil(self, ending: str, how: Callable[[Answer], Answer] | Answer, times: int = 10**9) -> None:
         """Every endpoint whose path ends so; `times` from now on."""
@@ -258,7 +264,9 @@ def exchange(dialect: str, *symbols: str, **more: Any) -> Iterator[Exchange]:
 
         def _serve(self) -> None:
             found = on.answer(self.command, self.path, dict(self.headers))
-            if found.drop:
+            if found.stall:
+                on.down.wait(60)
+            if found.drop or found.stall:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return
@@ -285,6 +293,7 @@ def exchange(dialect: str, *symbols: str, **more: Any) -> Iterator[Exchange]:
     try:
         yield on
     finally:
+        on.down.set()
         server.shutdown()
         server.server_close()
         thread.join(5)
