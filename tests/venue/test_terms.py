@@ -168,6 +168,9 @@ FAULTS = {
     "an empty list": (Answer([]), Missing.NOT_UNDERSTOOD, True),
     "not a number": (Answer(b'[{"symbol":"SOLUSDT","markPrice":NaN}]'), Missing.NOT_UNDERSTOOD, True),
     "no price": (Answer([{"symbol": "SOLUSDT", "lastFundingRate": "0"}]), Missing.NOT_UNDERSTOOD, True),
+    "a name that is a list": (
+        Answer([{"symbol": [], "markPrice": "1", "lastFundingRate": "0"}]), Missing.NOT_UNDERSTOOD, True,
+    ),
     "an absurd price": (
         Answer([{"symbol": "SOLUSDT", "markPrice": "1e999999", "lastFundingRate": "0"}]), Missing.NOT_UNDERSTOOD, True,
     ),

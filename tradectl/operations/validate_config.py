@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -72,14 +72,19 @@ class Checked:
 
 
 def plan(
-    named: Iterable[Path], layers: Iterable[Path], mode: str | None, *, online: bool = False
+    named: Iterable[Path],
+    layers: Iterable[Path],
+    mode: str | None,
+    *,
+    online: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[Checked, ...]:
     """Each file named on its own, a folder's files each on their own; none named: the layers, as `run` takes them.
 
-    online: the venue that each names is asked for its terms.
+    online: the venue that each names is asked for its terms; `tell` hears of it beforehand, for it may take a while.
     """
     named = tuple(named)
-    ask = _Asker() if online else None
+    ask = _Asker(tell) if online else None
     if not named:
         together = tuple(str(one) for one in layers)
         return (_checked(" + ".join(together) or DEFAULTS, together, mode, ask),)
@@ -188,7 +193,8 @@ def _checked(name: str, files: tuple[str, ...], mode: str | None, ask: _Asker | 
 class _Asker:
     """Asks each venue once for the same account and markets, however many configurations name it."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
         self._told: dict[object, Terms | None] = {}
 
     def of(self, config: Config) -> Online:
@@ -196,6 +202,9 @@ class _Asker:
         same = (config.venue, config.account, config.perps.use_testnet, config.symbols())
         key = tuple(str(one) for one in same)
         if key not in self._told:
+            if config.venue.name != "sim":
+                count = len(config.symbols())
+                self._tell(f"asking {config.venue.name} about {count} market{'s' * (count != 1)} …")
             try:
                 self._told[key] = venue_terms.ask(config, os.environ)
             except NotAvailable as error:

@@ -31,6 +31,8 @@ starting. It accepts every fault of that rule, so look again whenever the number
 
 **Not checked.** What the rules need to know of a venue and is not known here is said as "not checked", never guessed.
 What is known was settled on {AS_OF}: {", ".join(VENUES)}. For the simulated exchange its own settings are taken.
+`tradectl validate-config --online FILE` asks the venue itself; with the API key in the environment also for the
+account's fees and equity.
 """
 
 

@@ -78,9 +78,14 @@ def whole(row: Mapping[str, Any], name: str, of: str) -> int:
     return int(found)
 
 
+def named(found: Sequence[Mapping[str, Any]], name: str) -> dict[str, Mapping[str, Any]]:
+    """The rows by the text that they have under `name`; a row without it is nobody's."""
+    return {key: row for row in found if isinstance(key := row.get(name), str)}
+
+
 def of_symbols(found: list[Mapping[str, Any]], of: str, symbols: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     """The rows of these symbols; every one of them must be there."""
-    known = {row.get("symbol"): row for row in found}
+    known = named(found, "symbol")
     missing = [symbol for symbol in symbols if symbol not in known]
     if missing:
         raise wrong(of, f"{', '.join(missing)} is not in it")

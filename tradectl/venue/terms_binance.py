@@ -28,7 +28,7 @@ class Binance:
 
     async def listing(self, client: Client, symbols: Sequence[str]) -> Listing:
         body = await client.get("fapiPublicGetExchangeInfo")
-        known = {row.get("symbol"): row for row in fields.rows(body, _INFO, "symbols")}
+        known = fields.named(fields.rows(body, _INFO, "symbols"), "symbol")
         instruments, unlisted, stops = {}, {}, {}
         for symbol in symbols:
             row = known.get(symbol)
@@ -98,7 +98,7 @@ def _why_not(row: Mapping[str, Any] | None) -> str:
 
 
 def _filters(row: Mapping[str, Any], of: str) -> dict[str, Mapping[str, Any]]:
-    return {str(one.get("filterType")): one for one in fields.rows(row, of, "filters")}
+    return fields.named(fields.rows(row, of, "filters"), "filterType")
 
 
 def _instrument(symbol: str, row: Mapping[str, Any], filters: Mapping[str, Any]) -> Instrument:

@@ -30,12 +30,12 @@ class Bybit:
         return fields.whole(await client.get("publicGetV5MarketTime"), "time", "time")
 
     async def listing(self, client: Client, symbols: Sequence[str]) -> Listing:
-        known: dict[Any, Mapping[str, Any]] = {}
+        known: dict[str, Mapping[str, Any]] = {}
         cursor, pages = "", 0
         while True:
             page = {"cursor": cursor} if cursor else {}
             body = await client.get("publicGetV5MarketInstrumentsInfo", category="linear", limit="1000", **page)
-            known |= {row.get("symbol"): row for row in fields.rows(body, _INFO, "result", "list")}
+            known |= fields.named(fields.rows(body, _INFO, "result", "list"), "symbol")
             cursor, pages = str(body["result"].get("nextPageCursor") or ""), pages + 1
             if not cursor:
                 break

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tradectl.cli.context import invocation
+from tradectl.cli.context import invocation, is_terminal
 from tradectl.cli.page import page
 from tradectl.errors import ExitCode, UsageError
 
@@ -65,7 +65,12 @@ def validate_config(
         raise UsageError(f"there is no mode {mode!r}", hint=f"one of: {', '.join(MODES)}")
     if move is not None and not prove:
         raise UsageError("--move is for --prove", hint="add --prove, or leave --move out")
-    checked = operation.plan(files or (), inv.config, mode, online=online)
+
+    def tell(line: str) -> None:
+        if is_terminal(inv.stderr) and not inv.json:
+            print(line, file=inv.stderr, flush=True)
+
+    checked = operation.plan(files or (), inv.config, mode, online=online, tell=tell)
     code = operation.exit_code(checked, strict=strict)
     proofs: list[Proof | None] = [None] * len(checked)
     if prove:
