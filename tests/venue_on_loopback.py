@@ -6,6 +6,7 @@ windows and the key are checked as the venues check them. `spoil` makes an endpo
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -20,8 +21,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tradectl.config.secrets import Secret
 from tradectl.domain.instrument import Instrument
+from tradectl.domain.terms import Terms
 from tradectl.sim.instruments import shipped
+from tradectl.venue import client as http
+from tradectl.venue import terms
 
 KEY, SECRET = "reader-of-loopback-7f3a", "not-a-real-secret-51c2"
 PRICES = {
@@ -297,3 +302,32 @@ def exchange(dialect: str, *symbols: str, **more: Any) -> Iterator[Exchange]:
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+OURS = http.Keys(Secret(KEY), Secret(SECRET))
+
+
+class Pauses:
+    """How long was waited before a second try: in a test, nobody waits."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def asked(
+    on: Exchange, *symbols: str, keys: http.Keys | None = OURS, pauses: Pauses | None = None, wall_ms: Any = None
+) -> Terms:
+    return asyncio.run(
+        terms.ask(
+            http.Address(on.dialect, testnet=True, base_url=on.url),
+            symbols or tuple(on.instruments),
+            "USDT",
+            keys,
+            recv_window_ms=5_000,
+            wall_ms=wall_ms or (lambda: on.now_ms() - on.skew_ms),
+            sleep=pauses or Pauses(),
+        )
+    )

@@ -100,6 +100,8 @@ def test_an_equity_too_small_and_a_leverage_too_high_are_found(tmp_path: Path) -
     with exchange("binanceusdm", equity="5000000") as on:
         _, large = answered(tmp_path, configuration(tmp_path, on, more), **OWN)
     assert "TC22" in rules(small, "error")
+    knobs = {knob["key"] for one in small["findings"] for knob in one["knobs"]}
+    assert "perps.riskPct" in knobs and not any(key.startswith("sim.") for key in knobs)
     assert "TC20" in rules(large, "warning")
 
 

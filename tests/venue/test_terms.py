@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from decimal import Decimal
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from venue_on_loopback import KEY, PRICES, SECRET, Answer, Exchange, exchange
+from venue_on_loopback import KEY, OURS, PRICES, SECRET, Answer, Pauses, asked, exchange
 
 from tradectl.config.secrets import Secret
 from tradectl.domain.terms import Missing, Terms
@@ -22,33 +18,6 @@ from tradectl.venue import terms
 
 D = Decimal
 VENUES = ("binanceusdm", "bybit")
-OURS = http.Keys(Secret(KEY), Secret(SECRET))
-
-
-class Pauses:
-    """How long was waited before a second try: in a test, nobody waits."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-
-
-def asked(
-    on: Exchange, *symbols: str, keys: http.Keys | None = OURS, pauses: Pauses | None = None, wall_ms: Any = None
-) -> Terms:
-    return asyncio.run(
-        terms.ask(
-            http.Address(on.dialect, testnet=True, base_url=on.url),
-            symbols or tuple(on.instruments),
-            "USDT",
-            keys,
-            recv_window_ms=5_000,
-            wall_ms=wall_ms or (lambda: on.now_ms() - on.skew_ms),
-            sleep=pauses or Pauses(),
-        )
-    )
 
 
 def missing(told: Terms) -> dict[str, Missing]:
@@ -77,6 +46,18 @@ def test_limits_that_binance_lists_are_read() -> None:
         told = asked(on)
     assert told.requests_per_minute == 2400
     assert dict(told.conditional_orders) == {"SOLUSDT": 200}
+
+
+def test_a_contract_without_a_limit_of_stops_is_a_contract_all_the_same() -> None:
+    def without(answer: Answer) -> Answer:
+        for row in answer.body["symbols"]:
+            row["filters"] = [one for one in row["filters"] if one["filterType"] != "MAX_NUM_ALGO_ORDERS"]
+        return answer
+
+    with exchange("binanceusdm", "SOLUSDT") as on:
+        on.spoil("exchangeInfo", without)
+        told = asked(on)
+    assert told.untold == () and set(told.instruments) == {"SOLUSDT"} and not told.conditional_orders
 
 
 @pytest.mark.parametrize("venue", VENUES)
@@ -157,6 +138,9 @@ FAULTS = {
     "dropped": (Answer(b"", drop=True), Missing.UNREACHABLE, False),
     "503": (Answer(b"<html>Service Unavailable</html>", 503, kind="text/html"), Missing.UNREACHABLE, False),
     "429": (Answer({"code": -1003, "msg": "Too many"}, 429, {"Retry-After": "17"}), Missing.UNREACHABLE, False),
+    "an absurd wait": (
+        Answer({"code": -1003, "msg": "Too many"}, 429, {"Retry-After": "9" * 5000}), Missing.UNREACHABLE, False,
+    ),
     "418": (Answer({"code": -1003, "msg": "banned"}, 418), Missing.UNREACHABLE, False),
     "redirected": (Answer(b"", 302, {"Location": "http://127.0.0.1:9/"}), Missing.UNREACHABLE, False),
     "html": (Answer(b"<html>maintenance</html>", kind="text/html"), Missing.NOT_UNDERSTOOD, True),
@@ -313,68 +297,3 @@ def test_no_key_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), exchange("bybit", "SOLUSDT") as on:
         asked(on)
     assert KEY not in caplog.text and "X-BAPI" not in caplog.text
-
-
-LEAVES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.text(max_size=8),
-    st.sampled_from(["-1", "0", "1e400", "NaN", "", "9" * 99]),
-    st.lists(st.integers(), max_size=2), st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
-)  # fmt: skip
-
-
-def places(body: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    items = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
-    return [path, *(place for key, inner in items for place in places(inner, (*path, key)))]
-
-
-def replaced(body: Any, path: tuple[Any, ...], value: Any, drop: bool) -> Any:
-    if not path:
-        return value
-    copy = json.loads(json.dumps(body))
-    inner = copy
-    for key in path[:-1]:
-        inner = inner[key]
-    if drop:
-        del inner[path[-1]]
-    else:
-        inner[path[-1]] = value
-    return copy
-
-
-@pytest.mark.parametrize("venue", VENUES)
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_whatever_one_field_becomes_the_rest_is_read_and_nothing_is_made_up(venue: str, data: st.DataObject) -> None:
-    """One value anywhere in one answer is replaced or taken away: what is told could be so, and the rest is untold."""
-    ending = data.draw(st.sampled_from(ENDINGS[venue]))
-    value, drop, place = data.draw(LEAVES), data.draw(st.booleans()), data.draw(st.integers(0, 10_000))
-
-    def how(answer: Answer) -> Answer:
-        known = places(answer.body)
-        return Answer(replaced(answer.body, known[place % len(known)], value, drop))
-
-    with exchange(venue, "SOLUSDT", "BTCUSDT") as on:
-        on.spoil(ending, how)
-        told = asked(on)
-    for one in told.instruments.values():
-        assert one.tick_size > 0 and one.qty_step > 0 and one.min_qty > 0 and one.max_market_qty > 0
-    assert all(price > 0 for price in told.prices.values())
-    assert told.equity is None or told.equity > 0
-    assert all(one.why for one in told.untold)
-    untouched = {"SOLUSDT", "BTCUSDT"} - set(told.unlisted)
-    if not told.untold:
-        assert set(told.instruments) == set(told.prices) == untouched
-
-
-ENDINGS = {
-    "binanceusdm": [
-        "time",
-        "exchangeInfo",
-        "premiumIndex",
-        "bookTicker",
-        "leverageBracket",
-        "commissionRate",
-        "account",
-    ],
-    "bybit": ["time", "instruments-info", "tickers", "risk-limit", "fee-rate", "wallet-balance"],
-}

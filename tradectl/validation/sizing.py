@@ -155,7 +155,8 @@ def tc22(facts: Facts) -> Iterator[Finding]:
         needed = max(minimums)
         smallest = _share(facts, _smallest_scale(facts, one.base, symbol)) * equity
         largest = min(by_risk(facts, config.risk.confidence.high_scale).notional, least(caps).notional) * equity
-        knobs = (RISK, STOP, VIABLE, "risk.confidence.low_scale", "risk.size_by_tier.c", BALANCE)
+        balance = (BALANCE,) if facts.venue.name == "sim" else ()
+        knobs = (RISK, STOP, VIABLE, "risk.confidence.low_scale", "risk.size_by_tier.c", *balance)
         if largest < needed:
             yield error(
                 f"{symbol} can never be traded with this equity",

@@ -20,6 +20,7 @@ from tradectl.errors import KeyRefused, NotAvailable, NotUnderstood, RateLimited
 
 TIMEOUT_MS = 10_000  # of one request
 KEPT_ALONE_MS = 60_000  # after a 429 or 418 that does not say for how long
+_SECONDS = re.compile(r"[0-9]{1,6}")
 _SHOWN = 200  # characters of what a venue said
 _AGAIN = "check this machine's network and the venue's status page, then try again"
 SPOKEN = ("binanceusdm", "bybit")
@@ -119,7 +120,7 @@ class Client:
 
     def _asked_to_wait_ms(self) -> int:
         for name, value in (self._inner.last_response_headers or {}).items():
-            if name.lower() == "retry-after" and str(value).isdigit():
+            if name.lower() == "retry-after" and _SECONDS.fullmatch(str(value)):
                 return int(value) * 1000
         return KEPT_ALONE_MS
 

@@ -38,7 +38,8 @@ class Binance:
                 continue
             filters = _filters(row, f"{_INFO} {symbol}")
             instruments[symbol] = _instrument(symbol, row, filters)
-            if (most := filters.get("MAX_NUM_ALGO_ORDERS")) is not None:
+            # Not every contract has this filter; without it the limit is not known, and that is all.
+            if "limit" in (most := filters.get("MAX_NUM_ALGO_ORDERS", {})):
                 stops[symbol] = fields.whole(most, "limit", f"{_INFO} {symbol} MAX_NUM_ALGO_ORDERS")
         return Listing(instruments, unlisted, _weight_per_minute(body), stops)
 

@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     exits={
         ExitCode.OK: "clean, or warnings without --strict",
         ExitCode.DRIFT: "warnings, with --strict; with --prove: neither proved nor shown",
-        ExitCode.REFUSED: "errors, or a file that does not load; with --prove: a portfolio that is halted; with "
-        "--online: the venue refuses the key, or tradectl does not speak with it",
+        ExitCode.REFUSED: "errors, or a file that does not load; a portfolio that is halted; a key that is refused",
         ExitCode.BUSY: "with --online: the venue did not answer all that it was asked",
     },
 )
