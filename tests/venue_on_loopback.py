@@ -205,7 +205,7 @@ def _bybit(on: Exchange, path: str, query: str, given: Mapping[str, str], header
             "category": "linear",
             "list": [
                 {"symbol": symbol, "markPrice": PRICES[symbol], "fundingRate": on.funding,
-                 "bid1Price": bid, "ask1Price": ask}
+                 "bid1Price": bid, "ask1Price": ask, "lastPrice": bid, "openInterestValue": "22505.67"}
                 for symbol, (bid, ask) in _books(on).items()
             ],
         },
