@@ -198,6 +198,14 @@ def test_a_mode_or_knob_that_is_not_built_is_refused_with_its_place(tmp_path: Pa
     assert refuse_unavailable(load(), "paper") == ()
 
 
+def test_what_a_live_mode_will_need_is_not_called_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "bot.toml"
+    path.write_text("[perps]\nuseTestnet = false\n")
+    (found,) = (str(fault) for fault in refuse_unavailable(load([path]), "live_limited"))
+    assert found.startswith(f"{path}:2:1: perps.useTestnet = false is not available yet")
+    assert "leave it true until a venue for real money is built" in found and "remove it" not in found
+
+
 def test_no_mode_but_paper_and_its_limited_one_is_built() -> None:
     refused = [mode for mode in ("paper", "testnet", "live_limited", "live", "x") if refuse_unavailable(load(), mode)]
     assert refused == ["testnet", "live", "x"]

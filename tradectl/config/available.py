@@ -9,6 +9,11 @@ from tradectl.config.place import Fault, Place
 
 MODES = ("paper", "testnet", "live_limited", "live")
 BUILT_MODES = ("paper", "live_limited")  # live_limited on the simulated exchange only: no other venue is built
+# Where the default is not what is meant for the mode, and removing it would be the wrong lesson.
+_HINTS: dict[tuple[str, ...], str] = {
+    ("perps", "use_testnet"): "leave it true until a venue for real money is built: every mode of this build trades on "
+    "the simulated exchange, and nothing is at stake there",
+}
 
 
 def refuse_unavailable(resolved: Resolved, mode: str) -> tuple[Fault, ...]:
@@ -29,7 +34,8 @@ def refuse_unavailable(resolved: Resolved, mode: str) -> tuple[Fault, ...]:
         key = key_of(each.path)
         unbuilt = each.fact.unavailable_values
         if not each.fact.available and not each.is_default:
-            what, hint = f"{key} = {each.text} is not available yet", f"remove it (default {each.default_text})"
+            what = f"{key} = {each.text} is not available yet"
+            hint = _HINTS.get(each.path, f"remove it (default {each.default_text})")
         elif isinstance(each.value, str) and each.value in unbuilt:
             what, hint = f"{key} = {each.text} is not available yet", f"use {each.default_text}"
         else:
