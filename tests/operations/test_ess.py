@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
+import page_kit
 import pytest
 from desk import Account, account
 
@@ -13,6 +15,7 @@ from tradectl.domain.system_state import Latch, LatchName
 from tradectl.store import journal, latches, outbox, policy, safety, settings
 from tradectl.store.database import Database
 
+D = Decimal
 RESET = ("ess", "reset", "--approver", "bea", "--reason", "looked at it")
 
 
@@ -40,8 +43,24 @@ def rows(db: Database, kind: str) -> list[tuple[str, str, object]]:
 
 def test_armed_and_quiet_is_exit_0(acct: Account) -> None:
     ran = acct.tradectl("ess", "status")
-    assert ran.code == 0 and "Emergency stop ARMED" in ran.out and "5 execution errors in a row (now 0)" in ran.out
+    assert ran.code == 0 and "Emergency stop ARMED" in ran.out and "errors in a row  0; trips at 5" in ran.out
     assert acct.tradectl("ess", "status", "--json").json["state"] == "ARMED"
+
+
+def test_each_evaluator_says_where_it_stands_and_where_it_trips(acct: Account) -> None:
+    assert "loss of the day  not known before the first cycle" in acct.tradectl("ess", "status").out
+    seen = page_kit.snapshot((replace(page_kit.position(), unrealised=D(-120)),))
+    with acct.db() as db:
+        page_kit.one_cycle(db, seen=seen, state=replace(page_kit.counters(), day_start_equity=seen.equity / D("0.96")))
+        with db.transaction() as conn:
+            settings.put(conn, "ess.max_daily_drawdown_pct", "0.08")
+    ran = acct.tradectl("ess", "status")
+    assert "loss of the day  4.00% of equity; trips above 8.00% (50% of it)" in ran.out
+    assert "trips above 10.00%" in ran.out and "the last cycle by the venue's clock" in ran.out
+    day, loss = acct.tradectl("ess", "status", "--json").json["readings"]
+    assert (day["evaluator"], D(day["value"]), D(day["limit"])) == ("daily_drawdown", D("0.04"), D("0.08"))
+    open_loss = -sum(min(one.unrealised, D(0)) for one in seen.positions) / seen.equity
+    assert loss["evaluator"] == "open_loss" and abs(D(loss["value"]) - open_loss) < D("1e-9") and open_loss > 0
 
 
 def test_tripping_halts_at_once_and_twice_is_once(acct: Account) -> None:

@@ -14,7 +14,7 @@ from tradectl.domain.system_state import Latch, LatchName, SystemState, system_s
 from tradectl.domain.tags import Tag
 from tradectl.errors import Refused, UsageError
 from tradectl.operations.opening import wall_ms
-from tradectl.safety.emergency_stop import Trip, evaluate, left_ms
+from tradectl.safety.emergency_stop import Reading, Trip, evaluate, left_ms, losses
 from tradectl.store import cycles, halt, latches, outbox, risk, safety, settings, views
 from tradectl.store.connection import Connection
 from tradectl.store.database import Database
@@ -25,14 +25,18 @@ _PREFIX = "ess."
 
 @dataclass(frozen=True, slots=True)
 class EssPage:
-    """trips: what would trip it by the last cycle's numbers. left_ms: of the cooldown."""
+    """trips: what would trip it by the last cycle's numbers; readings: those numbers, none before the first cycle.
+
+    left_ms: of the cooldown. seen_ms: of the last cycle, the venue's clock.
+    """
 
     now: Emergency
     rules: Ess
     trips: tuple[Trip, ...]
+    readings: tuple[Reading, ...]
     left_ms: int
     state: SystemState
-    seen_ms: int | None  # of the last cycle, the venue's clock
+    seen_ms: int | None
 
     @property
     def enabled(self) -> bool:
@@ -128,11 +132,14 @@ def disable(db: Database, *, by: str, reason: str) -> EssChange:
 def _page(conn: Connection, db: Database) -> EssPage:
     now, rules = safety.ess(conn), _rules(conn)
     counters, seen = risk.load(conn), views.load_account(conn)
-    trips = evaluate(rules, counters, seen, now) if counters is not None and seen is not None else ()
+    trips: tuple[Trip, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    if counters is not None and seen is not None:
+        trips, readings = evaluate(rules, counters, seen, now), losses(rules, counters, seen)
     active = latches.active(conn)
     state = SystemState.HALTED if halt.read(str(db.path)) is not None else system_state(active)
     progress = cycles.progress(conn)
-    return EssPage(now, rules, trips, left_ms(now, rules), state, progress.venue_ms or None)
+    return EssPage(now, rules, trips, readings, left_ms(now, rules), state, progress.venue_ms or None)
 
 
 def _rules(conn: Connection) -> Ess:

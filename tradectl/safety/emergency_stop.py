@@ -25,9 +25,18 @@ class Trip:
     evidence: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Where an evaluator stands. value, limit: of equity, or a count. It trips beyond `limit`; a count, at it."""
+
+    evaluator: str
+    value: Decimal
+    limit: Decimal
+
+
 def evaluate(rules: Ess, risk: RiskState, snapshot: Snapshot, now: Emergency) -> tuple[Trip, ...]:
     """What would trip it now, by the numbers: a day's total loss, the loss that is open, errors in a row."""
-    return (*_losses(rules, risk, snapshot), *execution_errors(rules, now))
+    return (*_losses(losses(rules, risk, snapshot)), *execution_errors(rules, now))
 
 
 def execution_errors(rules: Ess, now: Emergency) -> tuple[Trip, ...]:
@@ -39,20 +48,31 @@ def execution_errors(rules: Ess, now: Emergency) -> tuple[Trip, ...]:
     return (Trip("execution_errors", Decimal(count), Decimal(limit), said),)
 
 
-def _losses(rules: Ess, risk: RiskState, snapshot: Snapshot) -> list[Trip]:
-    found = []
+def losses(rules: Ess, risk: RiskState, snapshot: Snapshot) -> tuple[Reading, Reading]:
+    """The loss of the day, of its first equity; and the loss that is open, gains not set against it, of equity now."""
     day = ZERO
     if risk.day_start_equity > 0:
         day = max(divide(risk.day_start_equity - snapshot.equity, risk.day_start_equity), ZERO)
-    if day > rules.max_daily_drawdown_pct:
-        limit = rules.max_daily_drawdown_pct
-        found.append(Trip("daily_drawdown", day, limit, f"the day has lost {percent(day)} (limit {percent(limit)})"))
     loss = sum((-position.unrealised for position in snapshot.positions if position.unrealised < 0), ZERO)
     share = divide(loss, snapshot.equity) if snapshot.equity > 0 else (Decimal(1) if loss else ZERO)
-    if share > rules.max_open_loss_pct:
-        limit = rules.max_open_loss_pct
-        found.append(Trip("open_loss", share, limit, f"open losses are {percent(share)} (limit {percent(limit)})"))
-    return found
+    return (
+        Reading("daily_drawdown", day, rules.max_daily_drawdown_pct),
+        Reading("open_loss", share, rules.max_open_loss_pct),
+    )
+
+
+def _losses(readings: tuple[Reading, ...]) -> list[Trip]:
+    says = {"daily_drawdown": "the day has lost", "open_loss": "open losses are"}
+    return [
+        Trip(
+            one.evaluator,
+            one.value,
+            one.limit,
+            f"{says[one.evaluator]} {percent(one.value)} (limit {percent(one.limit)})",
+        )
+        for one in readings
+        if one.value > one.limit
+    ]
 
 
 def cool(now: Emergency, venue_ms: int, wall_ms: int, process_ms: int | None = None, *, stepped: bool) -> Emergency:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tradectl.cli.render import Screen
 from tradectl.domain.emergency_stop import EssState
+from tradectl.domain.money import divide, percent
 from tradectl.operations.ess import EssChange, EssPage
 from tradectl.operations.times import when
 
@@ -30,12 +33,25 @@ def status(screen: Screen, page: EssPage) -> None:
         screen.text(f"cooldown of {rules.cooldown_minutes} min, counted while a bot runs: {left}")
     for one in page.trips:
         screen.text(f"would trip now: {one.evaluator}: {one.evidence}", "bad")
-    in_a_row = now.errors + now.aborted
-    screen.text(
-        f"trips at: day's loss above {rules.max_daily_drawdown_pct:%}, open loss above {rules.max_open_loss_pct:%}, "
-        f"{rules.max_execution_errors} execution errors in a row (now {in_a_row})"
-    )
+    screen.facts(_rows(page))
     screen.text(f"system state: {page.state.value}")
+
+
+def _rows(page: EssPage) -> Iterator[tuple[str, str]]:
+    """Each evaluator: where it stands, and where it trips."""
+    now, rules = page.now, page.rules
+    seen = {one.evaluator: one.value for one in page.readings}
+    for evaluator, name, limit in (
+        ("daily_drawdown", "loss of the day", rules.max_daily_drawdown_pct),
+        ("open_loss", "open loss", rules.max_open_loss_pct),
+    ):
+        value = seen.get(evaluator)
+        said = "not known before the first cycle" if value is None else f"{percent(value)} of equity"
+        part = f" ({divide(value, limit):.0%} of it)" if value and limit else ""
+        yield f"  {name}", f"{said}; trips above {percent(limit)}{part}"
+    yield "  errors in a row", f"{now.errors + now.aborted}; trips at {rules.max_execution_errors}"
+    if page.readings and page.seen_ms is not None:
+        yield "  as of", f"{when(page.seen_ms)}, the last cycle by the venue's clock"
 
 
 def change(screen: Screen, verb: str, done: EssChange) -> None:
@@ -58,6 +74,9 @@ def body(page: EssPage) -> dict[str, object]:
         "aborted_cycles_in_a_row": now.aborted,
         "cooldown_left_ms": page.left_ms if now.state is EssState.COOLING_DOWN else None,
         "enabled": page.rules.enabled,
+        "readings": [{"evaluator": one.evaluator, "value": one.value, "limit": one.limit} for one in page.readings],
+        "max_execution_errors": page.rules.max_execution_errors,
+        "seen_ms": page.seen_ms if page.readings else None,
         "would_trip": [{"evaluator": one.evaluator, "evidence": one.evidence} for one in page.trips],
         "system_state": page.state,
     }
