@@ -156,6 +156,24 @@ def test_a_policy_is_set_shown_and_kept(acct: Account) -> None:
     assert found is not None and (found.version, found.profile.name, found.by) == (2, "NORMAL", "ann")
 
 
+def test_a_policy_says_what_it_makes_of_the_limits(acct: Account) -> None:
+    before = acct.tradectl("policy", "set", "AGGRESSIVE", "--reason", "calm").out
+    assert "the bot's own is not known yet" in before and "no limit stricter" not in before
+    own = {"risk_per_trade": "0.005", "daily_loss": "0.05", "leverage": "30", "confidence_floor": "0.45"}
+    with acct.db() as db, db.transaction() as conn:
+        for name, value in own.items():
+            settings.put(conn, f"policy.without.{name}", value)
+    strict = acct.tradectl("policy", "set", "DEFENSIVE", "--reason", "FOMC").out
+    assert "risk of a trade  0.50%, as without it (1.00% in it)" in strict and "no limit stricter" not in strict
+    assert "loss of a day    3.00%, the policy's (5.00% without it)" in strict
+    assert "leverage         10x, the policy's (30x without it)" in strict
+    assert "confidence from  0.6, the policy's (0.45 without it)" in strict
+    ran = acct.tradectl("policy", "set", "AGGRESSIVE", "--reason", "calm", "--json").json
+    assert not any(one["binds"] for one in ran["effects"])
+    assert {one["limit"]: one["in_force"] for one in ran["effects"]} == own
+    assert "it makes no limit stricter" in acct.tradectl("policy", "set", "AGGRESSIVE", "--reason", "calm").out
+
+
 def test_an_emergency_stop_out_of_service_is_said_on_the_one_page_until_it_is_back(acct: Account) -> None:
     """Each of these changes loosens what holds: none of their alerts may be held back behind the one before."""
     assert "DISABLED" not in acct.tradectl("state", "show").out

@@ -7,9 +7,8 @@ from decimal import Decimal
 
 from tradectl.config.schema import Config
 from tradectl.domain.limited import LIVE_LIMITED, Limited
-from tradectl.domain.policy import PROFILES, Policy, Profile
+from tradectl.domain.policy import DAILY, FLOOR, LEVERAGE, PROFILES, RISK, Policy, Profile
 
-RISK, DAILY, LEVERAGE, FLOOR = "risk_per_trade", "daily_loss", "leverage", "confidence_floor"
 POSITIONS = "positions"
 # The knob that a limit in force has the place of.
 KNOB_OF: Mapping[str, str] = {
@@ -69,3 +68,14 @@ def in_force(config: Config, policy: Policy, limited: Limited | None = None) -> 
         ),
     }
     return config.model_copy(update=changed), bound
+
+
+def without_policy(config: Config, limited: Limited | None) -> dict[str, Decimal]:
+    """{limit: value} of those that a policy can make stricter, as they hold where nobody has set one."""
+    held, _ = in_force(config, Policy(0, PROFILES[config.policy.profile]), limited)
+    return {
+        RISK: held.perps.risk_pct,
+        DAILY: held.trading.max_daily_risk,
+        LEVERAGE: held.risk.max_leverage,
+        FLOOR: held.risk.confidence.floor,
+    }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+RISK, DAILY, LEVERAGE, FLOOR = "risk_per_trade", "daily_loss", "leverage", "confidence_floor"
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:

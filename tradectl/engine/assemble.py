@@ -14,7 +14,7 @@ from pathlib import Path
 from tradectl import logs
 from tradectl.alerts.log_sink import LogSink
 from tradectl.config.available import BUILT_MODES
-from tradectl.config.in_force import limited_of
+from tradectl.config.in_force import limited_of, without_policy
 from tradectl.config.in_guard import unexplained
 from tradectl.config.schema import Config
 from tradectl.domain.limited import LIVE_LIMITED
@@ -346,6 +346,7 @@ def _settings(bot: Bot) -> dict[str, str]:
         "safety.protection.unexplained": "protect" if bot.protection.unexplained else "report",
         "safety.protection.on_unprotectable": "close" if bot.protection.close else "halt",
         "policy.profile": bot.config.policy.profile,
+        **{f"policy.without.{name}": text(value) for name, value in without_policy(bot.config, bot.limited).items()},
         **{f"ess.{name}": str(value) for name, value in bot.config.ess.model_dump().items()},
         "strategy.sides": ",".join(sorted(side.value for side in bot.sides)),
     }

@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
-from tradectl.domain.policy import PROFILES, Policy, Profile
+from tradectl.domain.money import dec
+from tradectl.domain.policy import DAILY, FLOOR, LEVERAGE, PROFILES, RISK, Policy, Profile
 from tradectl.errors import UsageError
 from tradectl.operations.opening import wall_ms
 from tradectl.store import policy as rows
 from tradectl.store import settings
 from tradectl.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One limit. without: what holds without a policy; None before the first run. allows: the policy.
+
+    A fraction of equity, a leverage, or a confidence; of a confidence the higher one is the stricter.
+    """
+
+    limit: str
+    without: Decimal | None
+    allows: Decimal
+
+    @property
+    def binds(self) -> bool:
+        """The policy is the stricter."""
+        if self.without is None:
+            return False
+        return self.allows > self.without if self.limit == FLOOR else self.allows < self.without
+
+    @property
+    def in_force(self) -> Decimal | None:
+        return self.allows if self.binds else self.without
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +63,22 @@ def choose(typed: str) -> Profile:
     if found is None:
         raise UsageError(f"there is no profile '{typed}'", hint=f"one of: {', '.join(PROFILES)}")
     return found
+
+
+def effects(db: Database, profile: Profile) -> tuple[Effect, ...]:
+    """What it makes of the limits of the bot that ran last."""
+    with db.read() as conn:
+        found = settings.load(conn)
+    allowed = {
+        RISK: profile.max_risk_per_trade,
+        DAILY: profile.max_daily_loss,
+        LEVERAGE: profile.max_leverage,
+        FLOOR: profile.confidence_floor,
+    }
+    own = {name: found.get(f"policy.without.{name}") for name in allowed}
+    return tuple(
+        Effect(name, dec(known) if (known := own[name]) is not None else None, value) for name, value in allowed.items()
+    )
 
 
 def put(db: Database, profile: Profile, *, by: str, reason: str) -> tuple[Policy, bool]:

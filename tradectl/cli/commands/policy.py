@@ -9,9 +9,11 @@ from tradectl.cli.page import page
 from tradectl.errors import ExitCode
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from tradectl.cli.render import Screen
     from tradectl.domain.policy import Policy, Profile
-    from tradectl.operations.policy import PolicyPage
+    from tradectl.operations.policy import Effect, PolicyPage
 
 _EXITS = {
     ExitCode.OK: "done",
@@ -59,14 +61,19 @@ def put(
     chosen = operation.choose(profile)
     with opened_store(inv.state, inv.config) as db:
         now, changed = operation.put(db, chosen, by=operator_name(), reason=reason)
+        found = operation.effects(db, chosen)
 
     def draw(screen: "Screen") -> None:
         word = "SET" if changed else "was set already:"
         screen.text(f"{word} {_line(now)}", "good" if changed else "")
-        screen.text(f"  {_limits(now.profile)}")
+        _effects(screen, found)
         screen.text("a running bot goes by it from its next cycle on")
 
-    render.answer(inv, "policy set", {"changed": changed, "current": now}, draw)
+    effects = [
+        {"limit": one.limit, "without": one.without, "allows": one.allows, "in_force": one.in_force, "binds": one.binds}
+        for one in found
+    ]
+    render.answer(inv, "policy set", {"changed": changed, "current": now, "effects": effects}, draw)
     return ExitCode.OK
 
 
@@ -105,6 +112,37 @@ def _page(screen: "Screen", found: "PolicyPage") -> None:
         screen.text(f"  {_limits(found.current.profile)}")
     for name, source in sorted(found.bound.items()):
         screen.text(f"{name}: {source} binds")
+
+
+_NAMES = {
+    "risk_per_trade": "risk of a trade",
+    "daily_loss": "loss of a day",
+    "leverage": "leverage",
+    "confidence_floor": "confidence from",
+}
+
+
+def _effects(screen: "Screen", found: "tuple[Effect, ...]") -> None:
+    """What holds now, and whose it is: a policy that is looser than the configuration changes nothing."""
+    from tradectl.domain.money import percent, text
+
+    def shown(limit: str, value: "Decimal") -> str:
+        return {"leverage": f"{text(value)}x", "confidence_floor": text(value)}.get(limit) or percent(value)
+
+    rows = []
+    for one in found:
+        allows = shown(one.limit, one.allows)
+        if one.without is None:
+            rows.append((f"  {_NAMES[one.limit]}", f"{allows} at most by the policy; the bot's own is not known yet"))
+            continue
+        own = shown(one.limit, one.without)
+        said = f"{allows}, the policy's ({own} without it)" if one.binds else f"{own}, as without it ({allows} in it)"
+        rows.append((f"  {_NAMES[one.limit]}", said))
+    if all(one.without is not None for one in found) and not any(one.binds for one in found):
+        screen.text(
+            "it makes no limit stricter: the configuration, its profile and the mode are as strict already", "warn"
+        )
+    screen.facts(rows)
 
 
 def _line(one: "Policy") -> str:
