@@ -97,6 +97,18 @@ def test_a_limit_that_refuses_entries_is_in_the_answer(tmp_path: Path) -> None:
     assert not page.entries_allowed
 
 
+def test_a_limit_that_waits_for_the_next_start_is_in_the_answer_of_a_stopped_bot(tmp_path: Path) -> None:
+    with create(tmp_path) as db:
+        one_cycle(db, state=counters(streak=3))
+        db_path = db.path
+    first = tradectl("--state", db_path, "state", "show").out.splitlines()[0]
+    assert first.startswith("NORMAL: no latch forbids entries, but the bot is NOT RUNNING; by its last figures it would")
+    assert "refuse entries: consecutive_losses (see the limits)" in first
+    with create(tmp_path / "quiet") as db:
+        one_cycle(db, state=counters(streak=2))
+        assert "would refuse" not in state_show.read(db, wall_ms()).answer
+
+
 def test_a_bot_killed_in_the_middle_of_a_commit_is_shown_as_gone(tmp_path: Path) -> None:
     with create(tmp_path) as db:
         hold_lease(db, dead_holder(), wall_ms() - 90_000)

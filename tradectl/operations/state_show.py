@@ -124,7 +124,10 @@ def _answer(
         )
     if life.status is not Life.RUNNING:
         does = "guards nothing now: it" if guard else "no latch forbids entries, but the bot"
-        return f"NORMAL: {'the guard session ' if guard else ''}{does} is {life.status.value}"
+        # What a session has used up ends with it; the rest waits for the next one.
+        waits = [] if guard else [name for name in breached if not name.startswith("session_")]
+        then = f"; by its last figures it would refuse entries: {', '.join(waits)} (see the limits)" if waits else ""
+        return f"NORMAL: {'the guard session ' if guard else ''}{does} is {life.status.value}{then}"
     if guard:
         return "NORMAL: a guard session without a latch; it makes no entries"
     if breached:
