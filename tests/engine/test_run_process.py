@@ -21,6 +21,17 @@ SLOW = ("--speed", "3000")  # a cycle every tenth of a second
 PAUSING = ("--speed", "30")  # ten seconds between two cycles
 
 
+def test_an_account_that_is_named_is_meant_in_every_mode(tmp_path: Path) -> None:
+    desk = BotDesk.make(tmp_path)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    for mode in ("paper", "live_limited"):
+        done = desk.run("--mode", mode, "--cycles", "1", "--speed", "max", "--confirm", "somebody")
+        assert done.returncode == 3 and "--confirm names 'somebody'" in done.stderr
+        assert "nothing was started" in done.stderr
+        assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert desk.run("--cycles", "1", "--speed", "max", "--confirm", "crash-desk").returncode == 0
+
+
 def test_second_bot_on_the_account_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
     desk = BotDesk.make(tmp_path)
     with desk.start(*SLOW) as first:

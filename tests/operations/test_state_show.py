@@ -102,7 +102,9 @@ def test_a_limit_that_waits_for_the_next_start_is_in_the_answer_of_a_stopped_bot
         one_cycle(db, state=counters(streak=3))
         db_path = db.path
     first = tradectl("--state", db_path, "state", "show").out.splitlines()[0]
-    assert first.startswith("NORMAL: no latch forbids entries, but the bot is NOT RUNNING; by its last figures it would")
+    assert first.startswith(
+        "NORMAL: no latch forbids entries, but the bot is NOT RUNNING; by its last figures it would"
+    )
     assert "refuse entries: consecutive_losses (see the limits)" in first
     with create(tmp_path / "quiet") as db:
         one_cycle(db, state=counters(streak=2))

@@ -78,6 +78,7 @@ def plan(request: RunRequest) -> RunPlan:
     notice = _hold_against_rules(resolved, request)
     if request.mode == LIVE_LIMITED:
         _must_confirm(resolved.config.account, request)
+    _is_the_account(resolved.config.account, request.confirm)
     if resolved.config.sim.source == "replay" and not request.replay:
         raise UsageError("sim.source is replay and no file is named", hint="add --replay FILE (repeatable)")
     for file in request.replay:
@@ -138,9 +139,13 @@ def _must_confirm(account: str, request: RunRequest) -> None:
         raise UsageError(f"--fresh is for paper; mode {request.mode} goes on with what the account has")
     if request.confirm is None:
         raise UsageError(f"mode {request.mode} wants the account named", hint=f"--confirm {account}")
-    if request.confirm != account:
+
+
+def _is_the_account(account: str, confirm: str | None) -> None:
+    """Whoever names an account means that one, in paper too, where nobody has to."""
+    if confirm is not None and confirm != account:
         raise UsageError(
-            f"--confirm names {request.confirm!r}, the configuration's account is {account!r}: nothing was started",
+            f"--confirm names {confirm!r}, the configuration's account is {account!r}: nothing was started",
             hint="name the configuration that you mean with --config, or the account that it has",
         )
 

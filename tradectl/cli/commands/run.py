@@ -69,7 +69,10 @@ def run(
     ] = False,
     confirm: Annotated[
         str | None,
-        typer.Option(metavar="ACCOUNT", help="live_limited: the account's name, as the configuration has it."),
+        typer.Option(
+            metavar="ACCOUNT",
+            help="The account's name, as the configuration has it; live_limited wants it, another one starts nothing.",
+        ),
     ] = None,
     no_fsync: Annotated[
         bool, typer.Option("--no-fsync", help="Do not wait for the disk: faster replays; a power cut can lose data.")
