@@ -133,10 +133,14 @@ class Plan:
 
 @dataclass
 class Ticking:
-    """A clock that a test reads along: `on_read` sees every reading of venue time and may move it."""
+    """A clock that a test reads along: `on_read` sees every reading of venue time and may move it.
+
+    `on_slept` follows every sleep, for what happens whenever time passes.
+    """
 
     inner: Clock
-    on_read: Callable[[int], int]
+    on_read: Callable[[int], int] = int
+    on_slept: Callable[[], object] = bool
 
     def now_ms(self) -> int:
         return self.on_read(self.inner.now_ms())
@@ -152,6 +156,7 @@ class Ticking:
 
     async def sleep(self, seconds: float) -> None:
         await self.inner.sleep(seconds)
+        self.on_slept()
 
 
 @dataclass

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
+from bot_kit import Ticking
 from desk import Account, hold_lock, let_go
 
 from tradectl.domain.order import Confirmed, OrderRequest, OrderSide, OrderType
-from tradectl.domain.ports import Clock
 from tradectl.execution.submit import Door
 from tradectl.execution.sweep import EmergencyDoor, Hands, Swept
 from tradectl.operations.killswitch_guard import LONGEST_WINDOWS, Watch, sweep_until_clean
@@ -108,30 +107,6 @@ def test_pause_and_flatten_do_not_claim_to_hold_others_back(guarded: Account) ->
     assert guarded.tradectl("flatten", "--reason", "over", "--yes", "--json").json["entries_allowed"] is True
 
 
-@dataclass
-class Trading:
-    """The exchange's clock, with somebody who acts whenever time passes."""
-
-    inner: Clock
-    act: Callable[[], None]
-
-    def now_ms(self) -> int:
-        return self.inner.now_ms()
-
-    def monotonic_ms(self) -> int:
-        return self.inner.monotonic_ms()
-
-    def wall_ms(self) -> int:
-        return self.inner.wall_ms()
-
-    def skew_ms(self) -> int:
-        return self.inner.skew_ms()
-
-    async def sleep(self, seconds: float) -> None:
-        await self.inner.sleep(seconds)
-        self.act()
-
-
 def swept(acct: Account, times: int, also: Callable[[], object] = bool) -> tuple[Watch, dict[str, Swept]]:
     """A sweep under which another trader places an order anew, `times` times, each time a second has passed."""
     clock_of, left = acct.embedded.clock, [times]
@@ -145,7 +120,7 @@ def swept(acct: Account, times: int, also: Callable[[], object] = bool) -> tuple
 
     watch, latest = Watch(2 * WINDOW_MS), dict[str, Swept]()
     with acct.db() as db:
-        venue, clock = acct.embedded.venue, Trading(clock_of, act)
+        venue, clock = acct.embedded.venue, Ticking(clock_of, on_slept=act)
         door = Door(db, venue, clock, epoch=0, actor="ann", recv_window_ms=WINDOW_MS)
         spare = EmergencyDoor(
             str(db.path), venue, clock, actor="ann", store_tag=db.identity.store_tag, recv_window_ms=WINDOW_MS
