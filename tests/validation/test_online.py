@@ -178,8 +178,10 @@ def test_a_key_is_not_sent_to_this_machine_in_a_live_configuration(tmp_path: Pat
 
 def test_a_clock_too_far_from_the_venues_is_said(tmp_path: Path) -> None:
     with exchange("bybit", skew_ms=-7_000) as on:
-        done = tradectl(tmp_path, "--online", configuration(tmp_path, on), **OWN)
-    assert done.returncode == 0
+        name = configuration(tmp_path, on)
+        done, strict = (tradectl(tmp_path, "--online", *args, name, **OWN) for args in ((), ("--strict",)))
+    assert (done.returncode, strict.returncode) == (0, 1)
+    assert "1 warning, " in done.stdout and "warnings count as failure" in strict.stdout
     assert (
         "WARNING this machine's clock is 7.0 s ahead of the venue's: more than venue.max_clock_skew_ms" in done.stdout
     )
@@ -210,11 +212,10 @@ def test_a_proof_is_made_of_what_was_told_and_says_what_stands_in(tmp_path: Path
         name = configuration(tmp_path, on, "perps: {symbol: SOLUSDT}\n")
         code, config = answered(tmp_path, "--prove", name, **OWN)
         _, keyless = answered(tmp_path, "--prove", name)
-        on.spoil("Ticker", Answer(b""))
     proof = config["proof"]
     assert code == 0 and proof["proved"] == "safe"
     assert proof["equity"] == "1234.5" and proof["funding"] == "0.0001" and proof["stand_in"] == ""
-    stand_in = "equity, fees and tiers of the venue are not known here: the simulated exchange's"
+    stand_in = "not known here of the venue, and the simulated exchange's instead: equity, fees, tiers"
     assert keyless["proof"]["stand_in"] == stand_in
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -110,12 +111,39 @@ def test_a_contract_that_is_not_traded_there_is_told_apart_from_one_that_is_not_
     assert told.untold == () and set(told.prices) == {"SOLUSDT"}
 
 
+@pytest.mark.parametrize("venue", VENUES)
+def test_an_empty_list_of_contracts_does_not_say_that_nothing_is_traded(venue: str) -> None:
+    def empty(answer: Answer) -> Answer:
+        (answer.body if "symbols" in answer.body else answer.body["result"])[
+            "symbols" if "symbols" in answer.body else "list"
+        ] = []
+        return answer
+
+    with exchange(venue, "SOLUSDT") as on:
+        on.spoil("exchangeInfo", empty)
+        on.spoil("instruments-info", empty)
+        told = asked(on)
+    assert missing(told) == {terms.MARKETS: Missing.NOT_UNDERSTOOD} and told.unlisted == {}
+
+
+def test_a_wallet_without_an_account_is_not_an_empty_one() -> None:
+    def without(answer: Answer) -> Answer:
+        answer.body["result"]["list"] = []
+        return answer
+
+    with exchange("bybit", "SOLUSDT") as on:
+        on.spoil("wallet-balance", without)
+        assert missing(asked(on)) == {terms.EQUITY: Missing.NOT_UNDERSTOOD}
+
+
 @pytest.mark.parametrize(
     ("venue", "change", "says"),
     [
         ("binanceusdm", {"status": "SETTLING"}, "does not trade it now ('SETTLING')"),
         ("binanceusdm", {"contractType": "CURRENT_QUARTER"}, "no perpetual contract ('CURRENT_QUARTER')"),
         ("binanceusdm", {"marginAsset": "BNB"}, "margin is in 'BNB'"),
+        ("binanceusdm", {"marginAsset": "USDC", "quoteAsset": "USDC"}, "kept in USDC, and the account in USDT"),
+        ("bybit", {"quoteCoin": "USDC"}, "kept in USDC, and the account in USDT"),
         ("bybit", {"status": "Closed"}, "does not trade it now ('Closed')"),
         ("bybit", {"contractType": "LinearFutures"}, "no perpetual contract ('LinearFutures')"),
     ],
@@ -289,8 +317,9 @@ def test_a_list_of_contracts_without_an_end_ends() -> None:
 
 
 def test_a_venue_that_tradectl_does_not_speak_with_is_not_asked() -> None:
-    with pytest.raises(NotAvailable, match="does not speak with zoomex yet"):
-        http.Client(http.Address("zoomex", testnet=True), None, 5_000)
+    with exchange("bybit") as on, pytest.raises(NotAvailable, match="does not speak with zoomex yet"):
+        asked(replace(on, dialect="zoomex"))
+    assert on.seen == []
 
 
 def test_no_key_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -13,6 +13,7 @@ PRECISION_DIGITS = 60
 decimal.getcontext().prec = PRECISION_DIGITS
 decimal.DefaultContext.prec = PRECISION_DIGITS
 
+CURRENCY = "USDT"  # that accounts are kept in
 ZERO = Decimal(0)
 ONE = Decimal(1)
 DIVISION_QUANTUM = Decimal("1E-12")

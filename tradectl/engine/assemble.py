@@ -18,7 +18,7 @@ from tradectl.config.in_force import limited_of, without_policy
 from tradectl.config.in_guard import unexplained
 from tradectl.config.schema import Config
 from tradectl.domain.limited import LIVE_LIMITED
-from tradectl.domain.money import text
+from tradectl.domain.money import CURRENCY, text
 from tradectl.domain.order import TriggerBy
 from tradectl.domain.tags import Tag
 from tradectl.engine import preflight
@@ -45,7 +45,6 @@ from tradectl.venue.paced import PacedVenue
 _log = logs.get("engine.assemble")
 
 PAPER = "paper"
-CURRENCY = "USDT"
 MODES = ("paper", "testnet", "live_limited", "live")
 
 

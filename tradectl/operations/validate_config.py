@@ -68,7 +68,9 @@ class Checked:
 
     @property
     def warnings(self) -> int:
-        return self.verdict.warnings if self.verdict else 0
+        """Of the rules, and a clock too far from the venue's."""
+        skewed = self.online is not None and self.online.skewed
+        return (self.verdict.warnings if self.verdict else 0) + skewed
 
 
 def plan(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from tradectl.config import secrets
 from tradectl.config.schema import Config
+from tradectl.domain.money import CURRENCY
 from tradectl.domain.terms import Missing, Terms
 from tradectl.errors import ExitCode
 from tradectl.validation.facts import Market
 
-CURRENCY = "USDT"  # that equity is counted in
 FAILED = (Missing.UNREACHABLE, Missing.NOT_UNDERSTOOD)
 
 
@@ -27,6 +26,7 @@ def ask(config: Config, environ: Mapping[str, str]) -> Terms | None:
         return None
     import asyncio
 
+    from tradectl.operations.opening import wall_ms
     from tradectl.venue import terms
     from tradectl.venue.client import Address, Keys
 
@@ -43,7 +43,7 @@ def ask(config: Config, environ: Mapping[str, str]) -> Terms | None:
             CURRENCY,
             keys,
             recv_window_ms=venue.recv_window_ms,
-            wall_ms=lambda: time.time_ns() // 1_000_000,
+            wall_ms=wall_ms,
             pause_seconds=float(pauses[0]) if pauses else 0.0,
         )
     )

@@ -169,14 +169,12 @@ def stand_ins(config: Config, market: Market) -> tuple[Market, str]:
     lacking |= {name for name, value in values.items() if value is None}
     said = []
     if lacking:
-        names = [one for one in ("equity", "fees", "slippage", "funding", "tiers", "steps", "prices") if one in lacking]
-        listed_names = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
-        said.append(f"{listed_names} of the venue {'are' if len(names) > 1 else 'is'} not known here: "
-                    "the simulated exchange's")  # fmt: skip
+        names = ", ".join(one for one in (*values, "tiers", "steps", "prices") if one in lacking)
+        said.append(f"not known here of the venue, and the simulated exchange's instead: {names}")
     missing = [one for one in config.symbols() if one not in instruments]
     if missing:
         said.append(f"without {', '.join(missing)}: no instrument is known, so nothing is proved of it")
-    known_all = replace(
+    whole = replace(
         market,
         taker_fee=market.taker_fee if market.taker_fee is not None else costs.taker_fee,
         slippage=market.slippage if market.slippage is not None else costs.slippage,
@@ -185,7 +183,7 @@ def stand_ins(config: Config, market: Market) -> tuple[Market, str]:
         instruments=instruments,
         prices=prices,
     )
-    return known_all, "; ".join(said)
+    return whole, "; ".join(said)
 
 
 def replayed(facts: Facts, portfolio: Portfolio, move: Decimal, own: Config | None) -> Replayed:

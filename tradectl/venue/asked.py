@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from tradectl.domain.instrument import Instrument, Tier
 from tradectl.domain.money import ZERO
+from tradectl.venue import fields
 from tradectl.venue.client import Client
+
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,30 @@ class Listing:
     unlisted: Mapping[str, str]
     requests_per_minute: int | None = None
     conditional_orders: Mapping[str, int] = field(default_factory=dict)
+
+
+def sorted_out(
+    symbols: Sequence[str],
+    known: Mapping[str, Row],
+    of: str,
+    why_not: Callable[[Row | None], str],
+    made: Callable[[str, Row], Instrument],
+) -> Listing:
+    """Each symbol as its contract, or with the reason why it is none. known: every contract of the venue.
+
+    Raises NotUnderstood where there is not one: an empty list never means that nothing is traded (promise 4).
+    """
+    if not known:
+        raise fields.wrong(of, "it lists no contract at all")
+    instruments, unlisted = {}, {}
+    for symbol in symbols:
+        row = known.get(symbol)
+        reason = why_not(row)
+        if row is None or reason:
+            unlisted[symbol] = reason
+        else:
+            instruments[symbol] = made(symbol, row)
+    return Listing(instruments, unlisted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tradectl.config.secrets import Secret, redact
-from tradectl.errors import KeyRefused, NotAvailable, NotUnderstood, RateLimited, TradectlError, VenueUnreachable
+from tradectl.errors import KeyRefused, NotUnderstood, RateLimited, TradectlError, VenueUnreachable
 
 TIMEOUT_MS = 10_000  # of one request
 KEPT_ALONE_MS = 60_000  # after a 429 or 418 that does not say for how long
 _SECONDS = re.compile(r"[0-9]{1,6}")
 _SHOWN = 200  # characters of what a venue said
 _AGAIN = "check this machine's network and the venue's status page, then try again"
-SPOKEN = ("binanceusdm", "bybit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +51,6 @@ class Client:
     and KeyRefused. Nothing is sent before the first `get`. `requests`: how many have left."""
 
     def __init__(self, address: Address, keys: Keys | None, recv_window_ms: int) -> None:
-        if address.venue not in SPOKEN:
-            raise NotAvailable(
-                f"tradectl does not speak with {address.venue} yet", hint=f"it can ask {' and '.join(SPOKEN)}"
-            )
         self._inner = _exchange(address, keys, recv_window_ms)
         self.host = urlsplit(self._inner.url_of_market_data()).netloc
         self.signs = keys is not None

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from tradectl.domain.instrument import Tier
 from tradectl.domain.terms import Missing, Terms, Untold
-from tradectl.errors import KeyRefused, NotUnderstood, RateLimited, TradectlError, VenueUnreachable
+from tradectl.errors import KeyRefused, NotAvailable, NotUnderstood, RateLimited, TradectlError, VenueUnreachable
 from tradectl.venue.asked import Dialect, Listing, Quotes
 from tradectl.venue.client import Address, Client, Keys
 from tradectl.venue.terms_binance import Binance
@@ -43,6 +43,10 @@ async def ask(
 
     Raises NotAvailable for a venue that tradectl does not speak with.
     """
+    if address.venue not in DIALECTS:
+        raise NotAvailable(
+            f"tradectl does not speak with {address.venue} yet", hint=f"it can ask {' and '.join(DIALECTS)}"
+        )
     client = Client(address, keys, recv_window_ms)
     asking = _Asking(client, DIALECTS[address.venue](), pause_seconds, sleep)
     empty = Terms(address.venue, address.environment, client.host, currency)
@@ -74,6 +78,7 @@ class _Asking:
             client.correct_clock(skew_ms)
             terms = replace(terms, at_ms=at_ms, skew_ms=skew_ms)
         listing = await self._told(MARKETS, "listing", lambda: dialect.listing(client, symbols)) or Listing({}, {})
+        listing = _kept_in(currency, listing)
         listed = [symbol for symbol in symbols if symbol not in listing.unlisted]
         quotes = Quotes({}, {}, {})
         tiers: Mapping[str, tuple[Tier, ...]] = {}
@@ -141,6 +146,17 @@ class _Asking:
 
     def _miss(self, what: str, missing: Missing, why: str, hint: str) -> None:
         self.untold.append(Untold(what, missing, why, hint))
+
+
+def _kept_in(currency: str, listing: Listing) -> Listing:
+    """Without the contracts of another currency than the account's: its equity says nothing of them."""
+    foreign = {
+        symbol: f"it is kept in {one.quote}, and the account in {currency}"
+        for symbol, one in listing.instruments.items()
+        if one.quote != currency
+    }
+    kept = {symbol: one for symbol, one in listing.instruments.items() if symbol not in foreign}
+    return replace(listing, instruments=kept, unlisted={**listing.unlisted, **foreign})
 
 
 def _why(error: TradectlError) -> str:

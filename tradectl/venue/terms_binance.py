@@ -8,12 +8,13 @@ plus unrealised P&L).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from tradectl.domain.instrument import Instrument, Tier
 from tradectl.venue import fields
-from tradectl.venue.asked import Listing, Quotes, spread_of
+from tradectl.venue.asked import Listing, Quotes, sorted_out, spread_of
 from tradectl.venue.client import Client
 
 _INFO, _INDEX, _BOOK = "exchangeInfo", "premiumIndex", "bookTicker"
@@ -29,19 +30,14 @@ class Binance:
     async def listing(self, client: Client, symbols: Sequence[str]) -> Listing:
         body = await client.get("fapiPublicGetExchangeInfo")
         known = fields.named(fields.rows(body, _INFO, "symbols"), "symbol")
-        instruments, unlisted, stops = {}, {}, {}
-        for symbol in symbols:
-            row = known.get(symbol)
-            reason = _why_not(row)
-            if row is None or reason:
-                unlisted[symbol] = reason
-                continue
-            filters = _filters(row, f"{_INFO} {symbol}")
-            instruments[symbol] = _instrument(symbol, row, filters)
+        listing = sorted_out(symbols, known, _INFO, _why_not, _instrument)
+        stops = {}
+        for symbol in listing.instruments:
             # Not every contract has this filter; without it the limit is not known, and that is all.
-            if "limit" in (most := filters.get("MAX_NUM_ALGO_ORDERS", {})):
+            most = _filters(known[symbol], f"{_INFO} {symbol}").get("MAX_NUM_ALGO_ORDERS", {})
+            if "limit" in most:
                 stops[symbol] = fields.whole(most, "limit", f"{_INFO} {symbol} MAX_NUM_ALGO_ORDERS")
-        return Listing(instruments, unlisted, _weight_per_minute(body), stops)
+        return replace(listing, requests_per_minute=_weight_per_minute(body), conditional_orders=stops)
 
     async def quotes(self, client: Client, symbols: Sequence[str]) -> Quotes:
         index = fields.of_symbols(fields.rows(await client.get("fapiPublicGetPremiumIndex"), _INDEX), _INDEX, symbols)
@@ -102,8 +98,9 @@ def _filters(row: Mapping[str, Any], of: str) -> dict[str, Mapping[str, Any]]:
     return fields.named(fields.rows(row, of, "filters"), "filterType")
 
 
-def _instrument(symbol: str, row: Mapping[str, Any], filters: Mapping[str, Any]) -> Instrument:
+def _instrument(symbol: str, row: Mapping[str, Any]) -> Instrument:
     of = f"{_INFO} {symbol}"
+    filters = _filters(row, of)
     price, lot = fields.part(filters, "PRICE_FILTER", of), fields.part(filters, "LOT_SIZE", of)
     notional = fields.part(filters, "MIN_NOTIONAL", of)
     by_market = filters.get("MARKET_LOT_SIZE", lot)

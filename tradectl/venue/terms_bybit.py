@@ -14,7 +14,7 @@ from typing import Any
 from tradectl.domain.instrument import Instrument, Tier
 from tradectl.domain.money import ONE, ZERO
 from tradectl.venue import fields
-from tradectl.venue.asked import Listing, Quotes, spread_of
+from tradectl.venue.asked import Listing, Quotes, sorted_out, spread_of
 from tradectl.venue.client import Client
 
 _INFO, _TICKERS, _LIMITS = "instruments-info", "tickers", "risk-limit"
@@ -41,15 +41,7 @@ class Bybit:
                 break
             if pages == _PAGES:
                 raise fields.wrong(_INFO, f"it has no last page among {_PAGES}")
-        instruments, unlisted = {}, {}
-        for symbol in symbols:
-            row = known.get(symbol)
-            reason = _why_not(row)
-            if row is None or reason:
-                unlisted[symbol] = reason
-            else:
-                instruments[symbol] = _instrument(symbol, row)
-        return Listing(instruments, unlisted)
+        return sorted_out(symbols, known, _INFO, _why_not, _instrument)
 
     async def quotes(self, client: Client, symbols: Sequence[str]) -> Quotes:
         body = await client.get("publicGetV5MarketTickers", category="linear")
@@ -80,7 +72,10 @@ class Bybit:
 
     async def equity(self, client: Client, currency: str) -> Decimal | None:
         body = await client.get("privateGetV5AccountWalletBalance", accountType="UNIFIED")
-        for account in fields.rows(body, _WALLET, "result", "list"):
+        accounts = fields.rows(body, _WALLET, "result", "list")
+        if not accounts:
+            raise fields.wrong(_WALLET, "there is no account in it")
+        for account in accounts:
             for row in fields.rows(account, _WALLET, "coin"):
                 if row.get("coin") == currency:
                     return fields.number(row, "equity", f"{_WALLET} {currency}")
